@@ -1,0 +1,60 @@
+# make demo    the door with a sample application behind it, until Ctrl-C
+# make test    all tests            make check   format, lint and types
+# make bench   against nginx        make help    this list
+#
+# Each command installs what it needs into .venv first; a file per set of packages (.venv/.demo ...) remembers that it
+# is there, so a second run starts at once, and a change of pyproject.toml installs again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A Makefile elsewhere on the way may export this; our packages belong into our own environment.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench format clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+demo: $(VENV)/.demo ## start backends and the door in front of them, until Ctrl-C
+	@exec $(BIN)/python -m backends.demo
+
+test: $(VENV)/.test ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.test ## look at format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
+	$(BIN)/python -m bench $(ARGS)
+
+format: $(VENV)/.test ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was made: the environment, caches and the demo's files
+	rm -rf $(VENV) var dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON) here: install Python 3.11 or later, or say which: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), and frontgate needs Python 3.11 or later:" \
+	    "say which one to use, for example make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)"; exit 1; }
+
+# What each set of packages is called in pyproject.toml.
+$(VENV)/.demo: EXTRAS := demo
+$(VENV)/.test: EXTRAS := test
+$(VENV)/.bench: EXTRAS := demo,bench
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "Installing what 'make $(subst $(VENV)/.,,$@)' needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
