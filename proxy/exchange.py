@@ -1,0 +1,226 @@
+"""One request and its response: every fact known about them, and the interfaces of those who handle them.
+
+Rules: the Exchange is the only thing that travels through the house. It is made by a Downstream, carried by the engine,
+and ends in `engine.finish` exactly once. Times are the clock's monotonic seconds; 0.0 means "not yet".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.clock import Clock
+    from proxy.faults import Fault
+    from proxy.http.message import RequestFields, RequestLine, ResponseHead
+    from proxy.http.response import HeaderEdits
+    from proxy.timeouts import Timeouts
+    from proxy.verdict import Reply, Verdict
+
+
+class Client:
+    """Who asks: the peer of a connection, or the client that a trusted proxy named.
+
+    `address` is text ("unix" for a unix socket), `packed` its 4 or 16 bytes (empty for unix), `identity` the rendered
+    X-Real-IP, X-Forwarded-For and X-Forwarded-Proto lines that every request of this client carries to a backend,
+    `host_line` the X-Forwarded-Host line if a trusted proxy sent one.
+    """
+
+    __slots__ = ("address", "host_line", "identity", "packed", "scheme", "trusted")
+
+    def __init__(
+        self,
+        address: bytes,
+        packed: bytes,
+        scheme: bytes,
+        identity: bytes,
+        trusted: bool = False,
+        host_line: bytes = b"",
+    ) -> None:
+        self.address = address
+        self.packed = packed
+        self.scheme = scheme
+        self.identity = identity
+        self.trusted = trusted
+        self.host_line = host_line
+
+
+class Downstream(Protocol):
+    """The client's side of an exchange: an HTTP/1 connection, or one stream of HTTP/2 or 3."""
+
+    def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
+        """Send a final response head and the first part of the body, which may be all of it."""
+
+    def interim(self, exchange: Exchange, head: ResponseHead) -> None:
+        """Send a 1xx response."""
+
+    def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
+        """Send more of the body; `end` completes the response."""
+
+    def reply(self, exchange: Exchange, reply: Reply) -> None:
+        """Send an answer of our own, whole."""
+
+    def abort(self) -> None:
+        """Break the response off so that the client sees it is not whole."""
+
+    def hold(self) -> None:
+        """Stop reading the request body: the backend does not keep up."""
+
+    def release(self) -> None:
+        """Read on."""
+
+    def accept(self) -> None:
+        """A backend takes the request now: answer 100 (Continue) if the client waits for it, and read the body."""
+
+    def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
+        """Send the 101 and become a tunnel to the exchange's link; `rest` are bytes the backend sent behind it."""
+
+    def done(self) -> None:
+        """The exchange has finished; the next request may begin."""
+
+
+class Link(Protocol):
+    """The backend's side of an exchange: one pooled connection."""
+
+    def body(self, data: bytes, end: bool) -> None:
+        """Send more of the request body; `end` completes the request."""
+
+    def hold(self) -> None:
+        """Stop reading the response: the client does not keep up."""
+
+    def release(self) -> None:
+        """Read on."""
+
+    def abort(self) -> None:
+        """The exchange is over for this link: close the connection."""
+
+
+class Backend(Protocol):
+    """One address that can answer, as the engine sees it: taken and settled exactly once per attempt."""
+
+    address: str
+
+    def settle(self, now: float, failed: bool, counts: bool) -> None:
+        """An attempt has ended; `counts` tells whether passive health hears of it."""
+
+
+class Destination(Protocol):
+    """Who answers a route."""
+
+    def send(self, exchange: Exchange) -> None:
+        """Have the exchange answered, now or later; `engine` hears of the outcome."""
+
+
+class Step(Protocol):
+    """What a route does with an exchange before its destination gets it."""
+
+    def __call__(self, exchange: Exchange) -> Verdict: ...
+
+
+class Observer(Protocol):
+    """What is told of every finished exchange."""
+
+    def __call__(self, exchange: Exchange) -> None: ...
+
+
+class Route(Protocol):
+    """What a path means, as the engine sees it: settled at load, shared by all its exchanges."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]: ...
+
+    @property
+    def destination(self) -> Destination: ...
+
+    @property
+    def observers(self) -> tuple[Observer, ...]: ...
+
+    @property
+    def site(self) -> str: ...
+
+    @property
+    def timeouts(self) -> Timeouts: ...
+
+    @property
+    def max_body(self) -> int: ...
+
+    @property
+    def edits(self) -> HeaderEdits: ...
+
+    @property
+    def request_edits(self) -> HeaderEdits: ...
+
+    @property
+    def trailers(self) -> bool: ...
+
+
+class Exchange:
+    """One request and its response.
+
+    Times: `started` (first byte of the request read), `connected` (the last attempt has its link), `answered` (response
+    head read), `finished`. Sizes in bytes of bodies as forwarded. `tried` are the backends of all attempts, in order.
+    """
+
+    __slots__ = (
+        "answered",
+        "backend",
+        "body",
+        "body_in",
+        "body_out",
+        "client",
+        "clock",
+        "connected",
+        "downstream",
+        "extra_fields",
+        "fault",
+        "fields",
+        "finished",
+        "fresh",
+        "limit_status",
+        "line",
+        "link",
+        "pending",
+        "replied",
+        "request_id",
+        "route",
+        "started",
+        "status",
+        "streamed",
+        "trailers",
+        "tried",
+        "upload_done",
+    )
+
+    def __init__(
+        self,
+        downstream: Downstream,
+        client: Client,
+        line: RequestLine,
+        fields: RequestFields,
+        clock: Clock,
+        route: Route,
+    ) -> None:
+        self.downstream = downstream
+        self.client = client
+        self.line = line
+        self.fields = fields
+        self.clock = clock
+        self.route = route
+        self.started = clock.now
+        self.connected = self.answered = self.finished = 0.0
+        self.status = 0
+        self.fault: Fault | None = None
+        self.link: Link | None = None
+        self.backend: Backend | None = None
+        self.tried: tuple[Backend, ...] = ()
+        self.body = b""  # read, not sent, or kept so that it can be sent once more
+        self.body_in = self.body_out = 0
+        self.trailers = b""
+        self.upload_done = True
+        self.streamed = False  # parts of the body went to a backend and are not kept: no second attempt
+        self.fresh = False  # the next attempt must not use a connection that has been idle
+        self.replied = False  # the client has the head of an answer
+        self.extra_fields = b""  # rendered lines that a step adds to the response
+        self.pending: Iterator[Step]
+        self.request_id: bytes = b""
+        self.limit_status = ""  # passed, delayed or rejected (and dry runs), for the log

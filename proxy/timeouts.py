@@ -1,0 +1,32 @@
+"""How long anything may take, in seconds. A route sees its own over its site's over those of the whole door."""
+
+from __future__ import annotations
+
+
+class Timeouts:
+    """`client_header` bounds a whole head, `client_body`, `send` and `read` the time between two reads or writes.
+
+    `shutdown` bounds the draining of a worker, `tunnel` the silence of an upgraded connection.
+    """
+
+    __slots__ = ("client_body", "client_header", "client_idle", "connect", "read", "send", "shutdown", "tunnel")
+
+    def __init__(
+        self,
+        client_header: float = 10.0,
+        client_body: float = 30.0,
+        client_idle: float = 75.0,
+        connect: float = 5.0,
+        send: float = 60.0,
+        read: float = 120.0,
+        shutdown: float = 30.0,
+        tunnel: float = 3600.0,
+    ) -> None:
+        self.client_header = client_header
+        self.client_body = client_body
+        self.client_idle = client_idle
+        self.connect = connect
+        self.send = send
+        self.read = read
+        self.shutdown = shutdown
+        self.tunnel = tunnel
