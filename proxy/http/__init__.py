@@ -1,0 +1,1 @@
+"""Facts of the protocol: heads, framing, targets, rendering. Pure: bytes in, values out."""

@@ -1,0 +1,158 @@
+"""The parsed heads of messages: what is known of a request line, of a block of fields, of a response head.
+
+Rules: these objects are made once for given bytes and shared by every message that carries the same bytes (see the
+memos of the readers), so nobody changes them after they were made. Names are lower case; values have no white space
+around them; both are bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.faults import Fault
+
+Field = tuple[bytes, bytes]
+_UNSAFE: Final = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
+
+
+def quoted(text: bytes) -> bytes:
+    """Text for a log line: what could end a quotation or a line, or is no ASCII, becomes \\xHH, as nginx writes it."""
+    if _UNSAFE.search(text) is None:
+        return text
+    return _UNSAFE.sub(lambda match: b"\\x%02X" % match[0][0], text)
+
+
+class RequestLine:
+    """A request line: `target` as it came, `path` its canonical form, `minor` the HTTP/1 minor version.
+
+    `authority` is that of an absolute-form target, else None. `origin` is what is forwarded: the origin-form, byte for
+    byte as the client sent it.
+    """
+
+    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "plain", "query", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        minor: int,
+        origin: bytes,
+        path: bytes,
+        query: bytes,
+        authority: bytes | None = None,
+        fault: Fault | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.origin = origin
+        self.path = path
+        self.query = query
+        self.authority = authority
+        self.fault = fault
+        self.plain = fault is None and minor == 1 and authority is None  # nothing to weigh against the fields
+        self.head = b"%b %b HTTP/1.1\r\n" % (method, origin)
+        self.log = quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
+
+
+class RequestFields:
+    """The fields of a request head, judged once: framing, connection options, and what may be forwarded.
+
+    `length` is Content-Length or -1; `forward` the rendered end-to-end lines (with Host and framing) that go to a
+    backend; `forwarded` what the client said about proxies before us, believed only from a trusted peer.
+    """
+
+    __slots__ = (
+        "chunked",
+        "close",
+        "expects",
+        "fault",
+        "fields",
+        "forward",
+        "forwarded",
+        "host",
+        "host_line",
+        "keep_alive",
+        "length",
+        "log",
+        "plain",
+        "request_id",
+        "upgrade",
+    )
+
+    def __init__(self, fields: tuple[Field, ...], fault: Fault | None = None) -> None:
+        self.fields = fields
+        self.fault = fault
+        self.log = b'"-" "-"'  # Referer and User-Agent for the access log
+        self.plain = False  # nothing to weigh against the request line
+        self.host: bytes | None = None
+        self.host_line = b""  # X-Forwarded-Host, rendered
+        self.length = -1
+        self.chunked = False
+        self.close = False
+        self.keep_alive = False
+        self.expects = False
+        self.upgrade = False
+        self.request_id: bytes | None = None
+        self.forward = b""
+        self.forwarded: dict[bytes, bytes] = {}
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the first field of this lower-case name, or None."""
+        for known, value in self.fields:
+            if known == name:
+                return value
+        return None
+
+    def cookie(self, name: bytes) -> bytes | None:
+        """The value of a cookie, or None (RFC 6265 section 5.4 order: the first wins)."""
+        for known, value in self.fields:
+            if known == b"cookie":
+                for pair in value.split(b";"):
+                    key, equals, content = pair.strip().partition(b"=")
+                    if equals and key == name:
+                        return content
+        return None
+
+
+class ResponseHead:
+    """A backend's response head: status, framing, and `forward`, the rendered status line and end-to-end lines.
+
+    `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
+    `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
+    """
+
+    __slots__ = (
+        "bodyless",
+        "chunked",
+        "dated",
+        "fault",
+        "fields",
+        "forward",
+        "keep_alive",
+        "length",
+        "reason",
+        "status",
+        "upgrade",
+    )
+
+    def __init__(self, status: int, reason: bytes, fields: tuple[Field, ...]) -> None:
+        self.status = status
+        self.reason = reason
+        self.fields = fields
+        self.length = -1
+        self.chunked = False
+        self.bodyless = status < 200 or status in (204, 304)
+        self.keep_alive = True
+        self.upgrade = False
+        self.dated = False
+        self.forward = b""
+        self.fault: Fault | None = None
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the first field of this lower-case name, or None."""
+        for known, value in self.fields:
+            if known == name:
+                return value
+        return None

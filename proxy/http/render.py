@@ -1,0 +1,42 @@
+"""Rendering what the door itself says: replies, and the lines that name a client to a backend.
+
+Rules: one bytes object for a head and its body, so that it goes out in one write.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from proxy.http.response import HeaderEdits
+from proxy.verdict import Reply
+
+REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+REASONS[499] = b"Client Closed Request"  # nginx's word for it
+
+
+def render_reply(reply: Reply, edits: HeaderEdits, date: bytes, keep: bool, minor: int) -> tuple[bytes, bytes]:
+    """The head (through its empty line) and the body of an answer of our own."""
+    reason = REASONS.get(reply.status, b"")
+    body = reply.body
+    if body is None:
+        body = b"%d %b\n" % (reply.status, reason)
+    bodyless = reply.status < 200 or reply.status in (204, 304)
+    framing = b"" if bodyless else b"Content-Type: %b\r\nContent-Length: %d\r\n" % (reply.content_type, len(body))
+    connection = b"" if keep and minor else (b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n")
+    head = b"HTTP/1.1 %d %b\r\nServer: frontgate\r\n%b%b%b%b%b\r\n" % (
+        reply.status,
+        reason,
+        date,
+        framing,
+        reply.fields,
+        edits.appended,
+        connection,
+    )
+    return head, b"" if bodyless else body
+
+
+def render_identity(address: bytes, scheme: bytes, before: bytes = b"") -> bytes:
+    """X-Real-IP, X-Forwarded-For (behind what trusted proxies wrote `before`) and X-Forwarded-Proto."""
+    chain = b"%b, %b" % (before, address) if before else address
+    return b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, chain, scheme)

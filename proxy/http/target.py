@@ -1,0 +1,119 @@
+"""Request lines and their targets: what is refused, what is forwarded, what routes are matched on.
+
+Rules: RFC 9112 sections 2.3, 3 and 3.2. The target goes to the backend byte for byte; routes see the canonical path
+only: percent-decoded once, dot segments removed, slashes merged, as nginx computes `$uri`. %00 stays as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy import faults
+from proxy.faults import Fault
+from proxy.http.message import RequestLine
+
+METHODS: Final = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND "
+    b"ACL REPORT MKACTIVITY CHECKOUT MERGE LINK UNLINK PURGE MKCALENDAR SUBSCRIBE UNSUBSCRIBE NOTIFY QUERY".split()
+)
+REFUSED: Final = frozenset((b"CONNECT", b"TRACE"))
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))  # RFC 9110 section 9.2.2
+
+LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+# RFC 3986 section 3.2.2 without the comma (a list of hosts) and without user information.
+HOST: Final = re.compile(
+    rb"(\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?", re.ASCII
+)
+ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+SLASHES: Final = re.compile(rb"//+")
+
+
+def read_request_line(line: bytes, longest: int) -> RequestLine:
+    """Parse a request line without its line end; what is wrong with it is in `fault`. `longest`: bytes of a target."""
+    match = LINE.fullmatch(line)
+    if match is None:
+        return _refused(line, faults.BAD_REQUEST)
+    method, target, major, minor = match.groups()
+    if major != b"1" or minor not in (b"0", b"1"):
+        return _refused(line, faults.VERSION_UNKNOWN)
+    if len(target) > longest:
+        return _refused(line, faults.TARGET_TOO_LONG)
+    if method in REFUSED:
+        return _refused(line, faults.METHOD_REFUSED, method, target, int(minor))
+    if method not in METHODS:
+        return _refused(line, faults.METHOD_UNKNOWN, method, target, int(minor))
+    authority, origin = split_target(method, target)
+    if origin is None:
+        return _refused(line, faults.BAD_REQUEST)
+    raw_path, mark, query = origin.partition(b"?")
+    path = canonical_path(raw_path)
+    if path is None:
+        return _refused(line, faults.BAD_REQUEST)
+    return RequestLine(method, target, int(minor), origin, path, query if mark else b"", authority)
+
+
+def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes | None]:
+    """(authority, origin-form) of a target; authority None for origin-form, origin None when it is refused."""
+    if b"#" in target:
+        return None, None
+    if target.startswith(b"/"):
+        return None, target
+    if target == b"*":
+        return None, (target if method == b"OPTIONS" else None)
+    match = ABSOLUTE.fullmatch(target)
+    if match is None or not valid_host(match[1]):
+        return None, None
+    rest = match[2]
+    return match[1], rest if rest.startswith(b"/") else b"/" + rest
+
+
+def valid_host(host: bytes) -> bool:
+    """Whether this is one uri-host with an optional port, and no user information (RFC 9110 section 7.2)."""
+    match = HOST.fullmatch(host)
+    return match is not None and (not match[2] or int(match[2]) <= 65535)
+
+
+def host_name(host: bytes) -> bytes:
+    """The lower-case name of a Host value: no port, no final dot."""
+    name = host.lower()
+    if name.startswith(b"["):
+        return name[: name.index(b"]") + 1]
+    return name.partition(b":")[0].rstrip(b".")
+
+
+def canonical_path(raw: bytes) -> bytes | None:
+    """The path that routes are matched on, or None when it climbs above the root (nginx answers 400 too)."""
+    if raw == b"*":
+        return b"/"
+    path = raw
+    if b"%" in path:
+        path = ESCAPE.sub(_decoded, path)
+    if b"//" in path:
+        path = SLASHES.sub(b"/", path)
+    if b"/." not in path:
+        return path
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for segment in segments:
+        if segment == b"..":
+            if not kept:
+                return None
+            kept.pop()
+        elif segment != b".":
+            kept.append(segment)
+    if segments[-1] in (b".", b".."):
+        kept.append(b"")
+    return b"/" + b"/".join(kept)
+
+
+def _decoded(match: re.Match[bytes]) -> bytes:
+    octet = int(match[1], 16)
+    return bytes((octet,)) if octet else match[0]
+
+
+def _refused(line: bytes, fault: Fault, method: bytes = b"-", target: bytes = b"", minor: int = 1) -> RequestLine:
+    """A line that is answered with an error; what could be read of it is kept for the log."""
+    return RequestLine(method, target or line[:256], minor, b"/", b"/", b"", None, fault)
