@@ -1,0 +1,1 @@
+"""Decisions: pure objects that are given the time, chance and shared cells, so the laboratory can run them too."""

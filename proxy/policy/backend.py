@@ -1,0 +1,164 @@
+"""One address that can answer, and its live state: weights, failures, what is in flight.
+
+Rules: the state and its arithmetic are nginx's (ngx_http_upstream_round_robin.c), so that its documentation and
+everybody's experience hold here. A backend that was picked is taken, and settled exactly once for every time it was
+taken. What is in flight is counted by a gauge that all workers of the host share; everything else is this worker's own.
+Times are the clock's monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Gauge(Protocol):
+    """How many exchanges are in flight at a backend, over all workers of the host."""
+
+    def add(self, n: int) -> None:
+        """Count `n` more, or fewer when negative, for this worker."""
+
+    def total(self) -> int:
+        """The sum over all workers."""
+
+
+class LocalGauge:
+    """A gauge of one process, for tests and the laboratory."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, n: int) -> None:
+        """Count `n` more, or fewer when negative."""
+        self.count += n
+
+    def total(self) -> int:
+        """What has been counted."""
+        return self.count
+
+
+class Backend:
+    """One address that can answer.
+
+    `weight` is configured; `effective` is what is left of it after failures and `current` the credit of smooth round
+    robin. `max_fails` failures within `fail_timeout` seconds keep the backend out for as long (0: never); `max_conns`
+    bounds what is in flight (0: no bound). `accessed` is the time of the last failure, `checked` that of the last
+    failure or of the first attempt after it had been kept out. `pool` belongs to the upstream and lends links.
+    """
+
+    __slots__ = (
+        "accessed",
+        "address",
+        "backup",
+        "checked",
+        "current",
+        "down",
+        "effective",
+        "fail_timeout",
+        "failures",
+        "fails",
+        "inflight",
+        "max_conns",
+        "max_fails",
+        "pool",
+        "reported",
+        "settled",
+        "taken",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        weight: int = 1,
+        max_fails: int = 1,
+        fail_timeout: float = 10.0,
+        max_conns: int = 0,
+        backup: bool = False,
+        down: bool = False,
+        inflight: Gauge | None = None,
+        pool: Any = None,
+    ) -> None:
+        self.address = address
+        self.weight = weight
+        self.effective = weight
+        self.current = 0
+        self.max_fails = max_fails
+        self.fail_timeout = fail_timeout
+        self.max_conns = max_conns
+        self.backup = backup
+        self.down = down
+        self.fails = 0
+        self.failures = 0  # attempts that failed, ever
+        self.reported = (0, 0)  # of `taken` and `failures`, what has been added to the host's counters
+        self.accessed = 0.0
+        self.checked = 0.0
+        self.inflight: Gauge = LocalGauge() if inflight is None else inflight
+        self.taken = 0
+        self.settled = 0
+        self.pool = pool
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.address}>"
+
+    def out(self, now: float) -> bool:
+        """Whether it is down, or kept out for its failures."""
+        return self.down or (0 < self.max_fails <= self.fails and now - self.checked <= self.fail_timeout)
+
+    def eligible(self, now: float, alone: bool = False) -> bool:
+        """Whether an attempt may go here; `alone`, as the only backend of its group, failures do not keep it out.
+
+        Workers do not wait for each other, so several may take the last free place of `max_conns` at the same instant.
+        """
+        if self.down if alone else self.out(now):
+            return False
+        return not self.max_conns or self.inflight.total() < self.max_conns
+
+    def take(self, now: float) -> None:
+        """An attempt begins. If it is the first after the backend was kept out, the others wait for its outcome."""
+        self.taken += 1
+        self.inflight.add(1)
+        if now - self.checked > self.fail_timeout:
+            self.checked = now
+
+    def settle(self, now: float, failed: bool, counts: bool) -> None:
+        """An attempt has ended; when it does not count, passive health hears neither of a failure nor of a success."""
+        self.settled += 1
+        self.inflight.add(-1)
+        if failed:
+            self.failures += 1
+        if not counts:
+            return
+        if failed:
+            self.fails += 1
+            self.accessed = self.checked = now
+            if self.max_fails:
+                self.effective = max(0, self.effective - self.weight // self.max_fails)
+        elif self.accessed < self.checked:
+            # Taken after the last failure had been waited out, and it went well: nginx's "mark peer live".
+            self.fails = 0
+
+    def configure(
+        self,
+        *,
+        weight: int,
+        max_fails: int,
+        fail_timeout: float,
+        max_conns: int,
+        backup: bool,
+        down: bool,
+    ) -> None:
+        """Take over what a new configuration says and keep the live state: failures, counts, links in use.
+
+        Credit and lost weight are kept only if the weight stays: in other proportions they would mean something else.
+        """
+        if weight != self.weight:
+            self.weight = self.effective = weight
+            self.current = 0
+        self.max_fails = max_fails
+        self.fail_timeout = fail_timeout
+        self.max_conns = max_conns
+        self.backup = backup
+        self.down = down

@@ -1,0 +1,1 @@
+"""Strategies: `pick(exchange, tried) -> Backend | None`."""

@@ -1,0 +1,1 @@
+"""Limits: the arithmetic of the leaky bucket, and what a bucket is kept for."""
