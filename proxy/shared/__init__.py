@@ -1,0 +1,1 @@
+"""What the workers of a host share: memory, locks, counters, leaky buckets."""

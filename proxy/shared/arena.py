@@ -1,0 +1,141 @@
+"""Counters that all processes of a host share: one column per name, one row per process.
+
+Rules: every cell is one aligned 64-bit integer with one writer, the process that owns its row; so nobody locks, and
+whoever wants the number of the host adds up a column. The last row is the keeper's. A layout only grows: a column
+once given keeps its meaning, so counters and layouts of before a reload stay valid after it. The capacity is fixed
+when the arena is made, because memory that others have mapped does not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from proxy.shared.memory import Memory
+
+Name = tuple[str, ...]
+CAPACITY: Final = 16384
+CELL: Final = 8  # bytes
+
+
+class Layout:
+    """Which name has which column. Picklable, so that the master can send the grown layout to its children."""
+
+    __slots__ = ("capacity", "columns")
+
+    def __init__(self, names: Iterable[Name] = (), capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.columns: dict[Name, int] = {}
+        self.extend(names)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[Name]:
+        """The names in the order of their columns."""
+        return iter(self.columns)
+
+    def add(self, *name: str) -> int:
+        """The column of a name, a new one if it has none yet. ValueError when there is no room."""
+        self.extend((name,))
+        return self.columns[name]
+
+    def extend(self, names: Iterable[Name]) -> None:
+        """Give each name that has none the next free column. ValueError, and nothing added, when there is no room."""
+        fresh = [name for name in dict.fromkeys(names) if name not in self.columns]
+        wanted = len(self.columns) + len(fresh)
+        if wanted > self.capacity:
+            raise ValueError(
+                f"the counters need {wanted} columns and there is room for {self.capacity}: "
+                "restart frontgate so that it makes room for the sites and backends of the new configuration"
+            )
+        for name in fresh:
+            self.columns[name] = len(self.columns)
+
+    def column(self, name: Name) -> int:
+        """The column of a known name. KeyError for any other."""
+        return self.columns[name]
+
+    def under(self, *prefix: str) -> list[Name]:
+        """The names that begin with these words, in the order of their columns."""
+        return [name for name in self.columns if name[: len(prefix)] == prefix]
+
+
+class Arena:
+    """`rows` rows of cells in shared memory, the last of them the keeper's; `layout` names the columns.
+
+    Every process makes its own Arena over the same memory, or inherits one; `layout` may grow at any time.
+    """
+
+    __slots__ = ("cells_of_all", "layout", "memory", "rows", "views")
+
+    def __init__(self, memory: Memory, rows: int, layout: Layout) -> None:
+        """ValueError if the memory is smaller than `Arena.size(rows, layout.capacity)`."""
+        needed = self.size(rows, layout.capacity)
+        if memory.size < needed:
+            raise ValueError(f"{rows} rows of counters need {needed} bytes of memory (got {memory.size})")
+        self.memory = memory
+        self.rows = rows
+        self.layout = layout
+        self.cells_of_all = memoryview(memory.map)[:needed].cast("q")
+        width = layout.capacity
+        self.views = [self.cells_of_all[row * width : (row + 1) * width] for row in range(rows)]
+
+    @staticmethod
+    def size(rows: int, capacity: int = CAPACITY) -> int:
+        """How many bytes of memory that many rows need."""
+        return rows * capacity * CELL
+
+    @property
+    def keeper(self) -> int:
+        """The number of the keeper's row."""
+        return self.rows - 1
+
+    def column(self, name: Name) -> int:
+        """The column of a known name. KeyError for any other."""
+        return self.layout.columns[name]
+
+    def cells(self, row: int) -> memoryview:
+        """The cells of one row as signed 64-bit integers; only the row's owner writes to them."""
+        return self.views[row]
+
+    def over_rows(self, name: Name) -> memoryview:
+        """The cells of one name, one for each row."""
+        return self.cells_of_all[self.layout.columns[name] :: self.layout.capacity]
+
+    def total(self, name: Name) -> int:
+        """The sum of a column over all rows. KeyError for an unknown name."""
+        return sum(self.over_rows(name))
+
+    def clear(self, row: int, names: Iterable[Name] | None = None, *, suffix: str | None = None) -> None:
+        """Set cells of a row to 0: those of `names`, or all; of these only the names that end with the word `suffix`.
+
+        For the master, when the owner of the row is dead: what it had in flight is so no longer.
+        """
+        cells = self.views[row]
+        columns = self.layout.columns
+        for name in tuple(columns) if names is None else names:
+            if suffix is None or name[-1] == suffix:
+                cells[columns[name]] = 0
+
+
+class GaugeCells:
+    """A gauge over all workers: this one counts in its row, and the total is that of the column."""
+
+    __slots__ = ("cells", "column", "over_rows")
+
+    def __init__(self, arena: Arena, row: int, name: Name) -> None:
+        self.cells = arena.cells(row)
+        self.column = arena.column(name)
+        self.over_rows = arena.over_rows(name)
+
+    def add(self, n: int) -> None:
+        """Count `n` more, or fewer when negative, in this worker's cell."""
+        self.cells[self.column] += n
+
+    def total(self) -> int:
+        """The sum over all rows."""
+        return sum(self.over_rows)
