@@ -1,0 +1,181 @@
+"""What is wrong only beside something else: names that lead nowhere, settings that exclude each other.
+
+Rules: pure. Each rule is a generator over the Model that yields Findings; a sentence says what is wrong and what to
+write instead. All rules run, so all findings are told at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from proxy.config.source import Where
+from proxy.config.words import nearest
+
+if TYPE_CHECKING:
+    from proxy.config.model import Limit, Model, RequestHeaders, ResponseHeaders, Route, Scope, Site, Upstream
+
+
+class Finding(NamedTuple):
+    """Something wrong: the table it stands in, the key below it that shows the place best, and the sentence."""
+
+    table: Where
+    key: Where
+    sentence: str
+
+
+def findings(model: Model) -> list[Finding]:
+    """Everything wrong with a Model whose fields are right by themselves."""
+    found = [*_listeners(model), *_default_sites(model), *_site_names(model)]
+    for limit_name, limit in model.limit.items():
+        found += _limit(limit_name, limit)
+    for upstream_name, upstream in model.upstream.items():
+        found += _upstream(upstream_name, upstream)
+    for site_name, site in model.site.items():
+        found += _site(model, site_name, site)
+        for index, route in enumerate(site.route):
+            found += _route(model, ("site", site_name, "route", index), route)
+    return found
+
+
+def _listeners(model: Model) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, listener in model.listen.items():
+        table: Where = ("listen", name)
+        if listener.tls and listener.redirect:
+            text = f'listener "{name}" would redirect https to itself: leave out redirect, or tls'
+            yield Finding(table, ("redirect",), text)
+        first = seen.setdefault(listener.address, name)
+        if first != name and not listener.address.endswith(":0"):
+            text = f'listeners "{first}" and "{name}" have the same address {listener.address}: change or remove one'
+            yield Finding(table, ("address",), text)
+
+
+def _limit(name: str, limit: Limit) -> Iterator[Finding]:
+    if limit.nodelay and limit.delay:
+        yield Finding(("limit", name), ("delay",), f'limit "{name}" has both nodelay and delay: keep one of them')
+
+
+def _upstream(name: str, upstream: Upstream) -> Iterator[Finding]:
+    table: Where = ("upstream", name)
+    if not upstream.servers:
+        yield Finding(table, ("servers",), f'upstream "{name}" has no server: write servers = ["127.0.0.1:8001"]')
+    elif all(server.down for server in upstream.servers):
+        text = f'every server of upstream "{name}" is down: take "down" away from one'
+        yield Finding(table, ("servers",), text)
+    seen: set[str] = set()
+    for index, server in enumerate(upstream.servers):
+        if server.backup and upstream.balance == "ip_hash":
+            text = "ip_hash knows no backup servers: leave out backup, or choose another balance"
+            yield Finding(table, ("servers", index, "backup"), text)
+        if server.address in seen:
+            text = f'upstream "{name}" has server {server.address} twice: name it once, with a weight'
+            yield Finding(table, ("servers", index), text)
+        seen.add(server.address)
+
+
+def _default_sites(model: Model) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for name, site in model.site.items():
+        for listener in model.listeners(site) if site.default else ():
+            other = first.setdefault(listener, name)
+            if other != name:
+                text = f'sites "{other}" and "{name}" are both default on listener "{listener}": keep one'
+                yield Finding(("site", name), ("default",), text)
+                break
+
+
+def _site_names(model: Model) -> Iterator[Finding]:
+    first: dict[tuple[str, str], str] = {}
+    for name, site in model.site.items():
+        seen: set[str] = set()
+        for index, host in enumerate(site.names):
+            place = ("names", index)
+            if host in seen:
+                yield Finding(("site", name), place, f'site "{name}" has the name "{host}" twice: remove one')
+                continue
+            seen.add(host)
+            for listener in model.listeners(site):
+                other = first.setdefault((listener, host), name)
+                if other != name:
+                    text = (
+                        f'sites "{other}" and "{name}" both have the name "{host}" on listener "{listener}": keep one'
+                    )
+                    yield Finding(("site", name), place, text)
+                    break
+
+
+def _site(model: Model, name: str, site: Site) -> Iterator[Finding]:
+    table: Where = ("site", name)
+    if not site.names and not site.default:
+        text = f'site "{name}" is never reached: write names = ["example.com"] or default = true'
+        yield Finding(table, ("names",), text)
+    yield from _unknown(table, "listen", "listener", "listen", site.listen, model.listen)
+    if site.certificate and not site.key:
+        yield Finding(table, ("certificate",), f'site "{name}" has a certificate without key: add key = "PATH"')
+    if site.key and not site.certificate:
+        yield Finding(table, ("key",), f'site "{name}" has a key without certificate: add certificate = "PATH"')
+    secure = [listener for listener in model.listeners(site) if listener in model.listen and model.listen[listener].tls]
+    if secure and not site.certificate and not site.key:
+        text = f'site "{name}" is on TLS listener "{secure[0]}" but has no certificate: add certificate and key'
+        yield Finding(table, ("listen",), text)
+    seen: set[str] = set()
+    for index, route in enumerate(site.route):
+        if route.path in seen:
+            text = f'site "{name}" has two routes for path "{route.path}": keep one'
+            yield Finding((*table, "route", index), ("path",), text)
+        seen.add(route.path)
+    yield from _headers(table, site)
+
+
+def _route(model: Model, table: Where, route: Route) -> Iterator[Finding]:
+    given = [key for key in ("upstream", "redirect", "reply", "files") if getattr(route, key) is not None]
+    if not given:
+        text = f'route "{route.path}" leads nowhere: add one of upstream, redirect, reply'
+        yield Finding(table, (), text)
+    elif len(given) > 1:
+        text = f'route "{route.path}" has {" and ".join(given)}: keep exactly one of upstream, redirect, reply'
+        yield Finding(table, (given[1],), text)
+    if route.expires is not None and route.files is None:
+        yield Finding(table, ("expires",), "expires goes with files only: leave it out")
+    if route.upstream is not None:
+        yield from _unknown(table, "upstream", "upstream", "upstream", (route.upstream,), model.upstream, single=True)
+    yield from _unknown(table, "limits", "limit", "limit", route.limits, model.limit)
+    if route.reply is not None and route.reply.body and route.reply.status in (204, 205, 304):
+        text = f"a reply with status {route.reply.status} has no body: leave out body, or choose another status"
+        yield Finding((*table, "reply"), ("body",), text)
+    yield from _headers(table, route)
+
+
+def _unknown(
+    table: Where, key: str, noun: str, kind: str, names: Sequence[str], known: Iterable[str], *, single: bool = False
+) -> Iterator[Finding]:
+    """Names that lead nowhere, and names given twice."""
+    there = list(known)
+    for index, name in enumerate(names):
+        place: Where = (key,) if single else (key, index)
+        if name not in there:
+            remedy = nearest(name, there) or f"; add a table [{kind}.NAME] for it"
+            yield Finding(table, place, f"there is no {noun} {json.dumps(name, ensure_ascii=False)}{remedy}")
+        elif name in names[:index]:
+            yield Finding(table, place, f'{noun} "{name}" is named twice: remove one')
+
+
+def _headers(table: Where, scope: Scope) -> Iterator[Finding]:
+    edits: tuple[tuple[str, RequestHeaders | ResponseHeaders], ...] = (
+        ("request_headers", scope.request_headers),
+        ("response_headers", scope.response_headers),
+    )
+    for key, edit in edits:
+        written: set[str] = set()
+        for name in edit.set:
+            if name.lower() in written:
+                yield Finding(
+                    (*table, key), ("set", name), f'header "{name}" is set twice: names ignore case; keep one'
+                )
+            written.add(name.lower())
+        for index, name in enumerate(edit.remove):
+            if name.lower() in written:
+                text = f'header "{name}" is both set and removed: keep one (set already replaces)'
+                yield Finding((*table, key), ("remove", index), text)

@@ -1,0 +1,202 @@
+"""The reader of frontgate.toml: a file becomes a Model, or one ConfigError with a place for every sentence.
+
+Rules: `tomllib` gives the values and `scan` their places. All errors are told at once: what is wrong by itself, and,
+with those values set aside, what is wrong beside something else. Relative paths are made absolute, beginning at the
+file's folder.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from proxy.config import sentences
+from proxy.config.model import Model
+from proxy.config.rules import Finding
+from proxy.config.scan import scan
+from proxy.config.source import ConfigError, Position, Problem, Source, Where
+
+__all__ = ["ConfigError", "Position", "Problem", "Source", "load", "read", "validate"]
+
+_BOM: Final = b"\xef\xbb\xbf"
+_AT_LINE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_ROUNDS: Final = 4  # of setting wrong values aside; setting one aside can make another missing, no deeper
+
+# What stands in for a required value that is wrong or missing, so that the rules can look at everything else.
+_STAND_INS: Final[dict[str, Any]] = {
+    "address": "127.0.0.1:1",
+    "path": "/",
+    "rate": "1r/s",
+    "servers": ["127.0.0.1:1"],
+    "to": "/",
+}
+
+
+def read(path: str | os.PathLike[str]) -> Model:
+    """The Model of a TOML file; raises ConfigError with everything that is wrong."""
+    return load(path)[0]
+
+
+def load(path: str | os.PathLike[str]) -> tuple[Model, Source]:
+    """The Model and where its keys are written, for `check`; raises ConfigError with everything that is wrong."""
+    file = os.fspath(path)
+    text = _text(file)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_problem(file, text, str(error))]) from None
+    except RecursionError:
+        raise ConfigError([Problem(file, 0, "is nested too deep: use fewer brackets")]) from None
+    source = Source(file, scan(text))
+    _make_absolute(tables, Path(file).absolute().parent)
+    return validate(tables, source), source
+
+
+def validate(tables: dict[str, Any], source: Source) -> Model:
+    """The Model of plain tables whose places `source` knows; raises ConfigError with everything that is wrong."""
+    try:
+        return Model.model_validate(tables)
+    except ValidationError as error:
+        failure = error
+    problems: list[Problem] = []
+    wrong: list[Where] = []
+    for details in failure.errors():
+        if details["type"] != "rules":
+            wrong.append(sentences.place(details))
+            problems.append(source.problem(wrong[-1], sentences.sentence(details, tables)))
+    for finding in _findings(tables, failure):
+        if not any(_overshadows(where, finding) for where in wrong):
+            problems.append(source.problem((*finding.table, *finding.key), finding.sentence))
+    raise ConfigError(problems)
+
+
+def _findings(tables: dict[str, Any], failure: ValidationError) -> list[Finding]:
+    """What the rules find once the values that are wrong by themselves are set aside."""
+    repaired = copy.deepcopy(tables)
+    for _ in range(_ROUNDS):
+        for details in failure.errors():
+            if details["type"] == "rules":
+                return list(details["ctx"]["findings"])
+            _set_aside(repaired, sentences.place(details), details["type"] == "missing")
+        try:
+            Model.model_validate(repaired)
+        except ValidationError as error:
+            failure = error
+        else:
+            break
+    return []
+
+
+def _overshadows(where: Where, finding: Finding) -> bool:
+    """Whether a finding may be there only because a value at `where` was set aside: it lies in or just around it."""
+    exact = (*finding.table, *finding.key)
+    if where[: len(exact)] == exact or exact[: len(where)] == where:
+        return True
+    beside = len(where) - len(finding.table)
+    near = beside <= 1 or (beside == 2 and isinstance(where[-1], int))  # a key of the table, or an entry of its array
+    return near and where[: len(finding.table)] == finding.table
+
+
+def _set_aside(tables: Any, where: Where, missing: bool) -> None:
+    """Replace the value at a path by a stand-in, or leave it out; a path that is not there means what is around it."""
+    holder, path = tables, list(where)
+    for depth, part in enumerate(where[:-1]):
+        inner = holder.get(part) if isinstance(holder, dict) else holder[part]
+        if not isinstance(inner, dict | list):  # a table written as text: the text is what is wrong
+            path = list(where[: depth + 1])
+            break
+        holder = inner
+    last = path[-1]
+    if isinstance(holder, dict):
+        if missing and last in _STAND_INS:
+            holder[last] = copy.deepcopy(_STAND_INS[str(last)])
+        else:
+            holder.pop(last, None)
+    elif len(path) > 1 and path[-2] == "servers":
+        holder[int(last)] = f"127.0.0.1:{int(last) + 1}"
+    elif len(path) > 1:
+        _set_aside(tables, tuple(path[:-1]), False)
+
+
+def _text(file: str) -> str:
+    """The text of a file, or a ConfigError that says why there is none."""
+    try:
+        raw = Path(file).read_bytes()
+    except FileNotFoundError:
+        raise ConfigError([Problem(file, 0, "no such file: name another with -c FILE")]) from None
+    except IsADirectoryError:
+        raise ConfigError([Problem(file, 0, "is a folder: name the file in it")]) from None
+    except PermissionError:
+        raise ConfigError([Problem(file, 0, "may not be read: give this user read permission")]) from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ConfigError([Problem(file, 0, f"cannot be read: {reason}")]) from None
+    if raw.startswith(_BOM):
+        raise ConfigError([Problem(file, 1, "begins with a byte order mark: save it as UTF-8 without BOM")])
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        sentence = f"is not UTF-8 (byte 0x{raw[error.start]:02x}): save it as UTF-8"
+        raise ConfigError([Problem(file, line, sentence)]) from None
+
+
+def _syntax_problem(file: str, text: str, message: str) -> Problem:
+    """An error of tomllib with its line in front instead of behind."""
+    match = _AT_LINE.search(message)
+    what = message[: match.start()] if match else message
+    what = what[:1].lower() + what[1:]
+    if match and match[1]:
+        return Problem(file, int(match[1]), f"not valid TOML: {what} (column {match[2]})")
+    return Problem(file, len(text.rstrip().splitlines()) or 1, f"not valid TOML: {what} at the end of the file")
+
+
+def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
+    """Make every relative path absolute, in place; values of a wrong type are left to the Model."""
+    _change(tables, "pid", folder, _absolute)
+    _change(tables.get("log"), "access", folder, _absolute)
+    _change(tables.get("log"), "error", folder, _absolute)
+    _change(tables.get("admin"), "listen", folder, _absolute_socket)
+    for listener in _items(tables.get("listen")):
+        _change(listener, "address", folder, _absolute_socket)
+    for upstream in _items(tables.get("upstream")):
+        servers = upstream.get("servers") if isinstance(upstream, dict) else None
+        for index, server in enumerate(servers if isinstance(servers, list) else ()):
+            _change(server, "address", folder, _absolute_socket)
+            _change(servers, index, folder, _absolute_socket)
+    for site in _items(tables.get("site")):
+        _change(site, "certificate", folder, _absolute)
+        _change(site, "key", folder, _absolute)
+        for route in _items(site.get("route") if isinstance(site, dict) else None):
+            _change(route, "files", folder, _absolute)
+
+
+def _items(value: object) -> Iterator[Any]:
+    """The values of a table or array; nothing of anything else."""
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _change(holder: Any, key: str | int, folder: Path, change: Callable[[str, Path], str]) -> None:
+    """Change one text of a table or array, if it is there and is text."""
+    there = isinstance(holder, list) or (isinstance(holder, dict) and key in holder)
+    if there and isinstance(key, int) is isinstance(holder, list) and isinstance(holder[key], str):
+        holder[key] = change(holder[key], folder)
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return path if path in ("", "-", "off") else os.path.normpath(folder / path)
+
+
+def _absolute_socket(address: str, folder: Path) -> str:
+    path = address.removeprefix("unix:")
+    return address if path == address or path[:1] in ("", "@") else f"unix:{_absolute(path, folder)}"

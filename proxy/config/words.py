@@ -1,0 +1,221 @@
+"""The words a configuration is made of: addresses, names, header fields, paths, and the types that check them.
+
+Rules: pure. A checking function gives the value back, perhaps in its one normal form, or raises a ValueError whose text
+continues a sentence that begins with the key. The Annotated types at the end are what the Model's fields are made of.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+
+from proxy.config import units
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5, as Latin-1
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}?|\}")
+_UNIX_PATH_BYTES: Final = 107  # sun_path of Linux, less its final NUL
+
+# Fields that frame messages or belong to one connection: the proxy writes them itself (RFC 9110 section 7.6.1).
+CONNECTION_FIELDS: Final = frozenset(
+    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: what was perhaps meant, or what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    return f"; known are {', '.join(names)}" if names else ""
+
+
+def name(value: str) -> str:
+    """The name of a listener, limit, upstream or site."""
+    if not _NAME.fullmatch(value):
+        raise ValueError('must be a name of letters, digits, "_", "-" and "."')
+    return value
+
+
+def _port(text: str, least: int) -> None:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= 65535):
+        raise ValueError(f"must end in a port from {least} to 65535")
+
+
+def _address(value: str, least_port: int) -> str:
+    if value.startswith("unix:"):
+        path = value.removeprefix("unix:")
+        if not path or path.startswith("@") or "\0" in path:
+            raise ValueError('must name a socket file behind "unix:", such as "unix:/run/app.sock"')
+        if len(path.encode("utf-8", "surrogatepass")) > _UNIX_PATH_BYTES:
+            raise ValueError(f"must have a socket path of at most {_UNIX_PATH_BYTES} bytes: choose a shorter folder")
+        return value
+    if "://" in value:
+        raise ValueError('must be an address without scheme and path: write "host:port"')
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or "]" in port:
+        raise ValueError('must be "host:port", "[v6]:port" or "unix:/path"')
+    _port(port, least_port)
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]:{int(port)}"
+        except ValueError:
+            raise ValueError("must have an IPv6 address between the brackets") from None
+    if ":" in host:
+        raise ValueError('must have brackets around an IPv6 address: write "[v6]:port"')
+    if not _HOST.fullmatch(host):
+        raise ValueError('must be "host:port", "[v6]:port" or "unix:/path"')
+    if re.fullmatch(r"[\d.]+", host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError("must have four numbers from 0 to 255 in its IPv4 address") from None
+    return f"{host}:{int(port)}"
+
+
+def listen_address(value: str) -> str:
+    """Where to accept: "host:port", "[v6]:port", "unix:/path"; port 0 lets the system choose."""
+    return _address(value, 0)
+
+
+def server_address(value: str) -> str:
+    """Where to dial: "host:port", "[v6]:port", "unix:/path"."""
+    return _address(value, 1)
+
+
+def network(value: str) -> str:
+    """An address, a network in CIDR notation, or "unix" for every peer on a unix socket."""
+    if value == "unix":
+        return value
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        pass
+    try:
+        remedy = f'must have no bits set behind the prefix: write "{ipaddress.ip_network(value, strict=False)}"'
+    except ValueError:
+        remedy = 'must be an address, a network such as "10.0.0.0/8", or "unix"'
+    raise ValueError(remedy)
+
+
+def host_name(value: str) -> str:
+    """A site's name, in lower case: a host name, an IP address, or "*.example.com"."""
+    if not value.isascii():
+        raise ValueError("must be ASCII: write the name in its xn-- form")
+    if value == "*":
+        raise ValueError('must be a host name; for every name write "default = true"')
+    if re.fullmatch(r"\[[0-9A-Fa-f:.]+\]", value):
+        try:
+            return f"[{ipaddress.IPv6Address(value[1:-1])}]"
+        except ValueError:
+            raise ValueError("must have an IPv6 address between the brackets") from None
+    if re.search(r":\d+$", value):
+        raise ValueError("must be a host name without a port")
+    plain = value.removeprefix("*.").removesuffix(".").lower()
+    if not _HOST.fullmatch(plain):
+        raise ValueError('must be a host name, an IP address or a wildcard such as "*.example.com"')
+    return ("*." if value.startswith("*.") else "") + plain
+
+
+def header_name(value: str) -> str:
+    """The name of a header field that may be edited."""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("must be a header name: letters, digits and !#$%&'*+-.^_`|~ only")
+    if value.lower() in CONNECTION_FIELDS:
+        raise ValueError("must not be edited: frontgate writes this header itself; leave it out")
+    return value
+
+
+def response_header_name(value: str) -> str:
+    """The same for a response, and for removal: Host is neither."""
+    if value.lower() == "host":
+        raise ValueError("must not be edited here; Host can be given in request_headers.set only")
+    return header_name(value)
+
+
+def header_value(value: str) -> str:
+    """The value of a header field: no control characters, nothing beyond Latin-1."""
+    if not _VALUE.fullmatch(value):
+        raise ValueError("must not contain line breaks, control characters or characters beyond Latin-1")
+    return value
+
+
+def limit_key(value: str) -> str:
+    """What a limit counts by: address, site, route, header:NAME or cookie:NAME."""
+    kind, colon, argument = value.partition(":")
+    if kind in ("header", "cookie"):
+        if not _TOKEN.fullmatch(argument):
+            raise ValueError(f'must name a {kind}: write "{kind}:NAME"')
+        return value
+    if kind in ("address", "site", "route"):
+        if colon:
+            raise ValueError(f'must be "{kind}" alone, without ":"')
+        return value
+    raise ValueError('must be "address", "site", "route", "header:NAME" or "cookie:NAME"')
+
+
+def route_path(value: str) -> str:
+    """The beginning of the paths a route answers."""
+    if not value.startswith("/"):
+        raise ValueError(f'must begin with "/": write {json.dumps("/" + value, ensure_ascii=False)}')
+    if re.search(r"[\x00-\x20\x7f?#]", value):
+        raise ValueError('must be a path alone, without spaces, "?" or "#"')
+    return value
+
+
+def redirect_target(value: str) -> str:
+    """Where a redirect leads; `{path}` stands for the path and query that were asked for."""
+    if not re.match(r"https?://[^/{]|/|\{path\}", value) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError('must be an address such as "https://example.com{path}", ASCII and without spaces')
+    if any(found != "{path}" for found in _PLACEHOLDER.findall(value)):
+        raise ValueError("must have no other placeholder than {path}")
+    return value
+
+
+def log_format(value: str) -> str:
+    """The form of an access log's lines."""
+    if value not in ("combined", "json") and "$" not in value:
+        raise ValueError('must be "combined", "json" or a format string with $variables')
+    return header_value(value)
+
+
+def text_path(value: str) -> str:
+    """A path of the file system, not looked at yet."""
+    if not value or "\0" in value:
+        raise ValueError("must be a path")
+    return value
+
+
+_DURATION_SCHEMA: Final = {"type": ["string", "number"], "description": units.DURATION_HINT}
+_SIZE_SCHEMA: Final = {"type": ["string", "integer"], "description": units.SIZE_HINT}
+
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[int, Strict(), Field(ge=1)]
+Whole = Annotated[int, Strict()]
+Duration = Annotated[float, BeforeValidator(units.duration), WithJsonSchema(_DURATION_SCHEMA)]
+Period = Annotated[float, BeforeValidator(units.duration), Field(gt=0), WithJsonSchema(_DURATION_SCHEMA)]
+Size = Annotated[int, BeforeValidator(units.size), WithJsonSchema(_SIZE_SCHEMA)]
+Rate = Annotated[int, BeforeValidator(units.rate), WithJsonSchema({"type": "string", "pattern": r"^\d+r/[sm]$"})]
+Name = Annotated[str, AfterValidator(name)]
+Path = Annotated[str, AfterValidator(text_path)]
+ListenAddress = Annotated[str, AfterValidator(listen_address)]
+ServerAddress = Annotated[str, AfterValidator(server_address)]
+Network = Annotated[str, AfterValidator(network)]
+HostName = Annotated[str, AfterValidator(host_name)]
+HeaderName = Annotated[str, AfterValidator(header_name)]
+ResponseHeaderName = Annotated[str, AfterValidator(response_header_name)]
+HeaderValue = Annotated[str, AfterValidator(header_value)]
+LimitKey = Annotated[str, AfterValidator(limit_key)]
+RoutePath = Annotated[str, AfterValidator(route_path)]
+RedirectTarget = Annotated[str, AfterValidator(redirect_target)]
+LogFormat = Annotated[str, AfterValidator(log_format)]
