@@ -1,0 +1,1 @@
+"""Destinations that answer by themselves: redirects and fixed replies."""

@@ -1,0 +1,1 @@
+"""The client's side: listeners, HTTP/1 connections, TLS."""

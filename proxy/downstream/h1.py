@@ -1,0 +1,505 @@
+"""One client connection that speaks HTTP/1.1 or 1.0 (RFC 9112), and a Downstream for the exchange on it.
+
+Rules: one exchange at a time; what a client sends ahead waits in `_begun` and, past STUFFED bytes, in the kernel. Heads
+are read by `reader`, bodies by counting or by `ChunkedDecoder`. A request that cannot be framed beyond doubt is refused
+and the connection closed. Deadlines stand in `due` and are looked at by the wheel. Bookkeeping comes before any call
+that may re-enter (engine, transport).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from proxy import engine, faults
+from proxy.clock import NEVER
+from proxy.exchange import Client, Exchange
+from proxy.faults import Fault
+from proxy.http.chunked import LAST, ChunkedDecoder, chunk
+from proxy.http.message import RequestFields, RequestLine, ResponseHead
+from proxy.http.render import render_reply
+from proxy.http.request import joint_fault
+from proxy.verdict import Reply
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.downstream.listener import Listener
+
+STUFFED: Final = 65536  # bytes of a body without a link, or of pipelined requests, that are held before reading stops
+WRITE_HIGH: Final = 65536  # bytes to a slow client that are held before the backend is asked to stop
+LINGER: Final = 1.0  # seconds without a byte after which a closing connection is closed
+LINGER_LONGEST: Final = 5.0  # seconds after which it is closed anyhow
+SLOWEST_BODY: Final = 500  # bytes a second, after GRACE seconds
+GRACE: Final = 10.0
+RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+NO_LINE: Final = RequestLine(b"-", b"-", 1, b"/", b"/", b"")
+NO_FIELDS: Final = RequestFields(())
+TOO_LARGE: Final = RequestFields((), faults.HEAD_TOO_LARGE)
+
+
+class Http1:
+    """A client connection. It is its own protocol for uvloop, and the Downstream of its exchanges."""
+
+    __slots__ = (
+        "__weakref__",
+        "_backlog",
+        "_begun",
+        "_blocked",
+        "_body_started",
+        "_chunking",
+        "_closing",
+        "_decoder",
+        "_expects",
+        "_give_up",
+        "_held",
+        "_keep",
+        "_left",
+        "_paused",
+        "_pumping",
+        "_tunnel",
+        "client",
+        "clock",
+        "due",
+        "exchange",
+        "listener",
+        "transport",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.clock = listener.clock
+        self.due = NEVER
+        self.exchange: Exchange | None = None
+        self._begun = b""  # bytes read that no exchange has taken
+        self._left = 0  # bytes of the request body still to come
+        self._decoder: ChunkedDecoder | None = None
+        self._keep = True  # the connection outlives its exchange
+        self._chunking = False  # the response body is sent in chunks
+        self._expects = False  # the client waits for 100 (Continue)
+        self._closing = False  # nothing that is read counts any more
+        self._give_up = NEVER
+        self._pumping = False  # `_pump` is at work further up the stack
+        self._paused = self._held = self._blocked = False
+        self._backlog = 0
+        self._body_started = 0.0
+        self._tunnel = False
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """The client has connected (and finished its TLS handshake)."""
+        self.transport: asyncio.Transport | None = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_HIGH // 4)
+        self.client: Client = self.listener.admit(self, transport)
+        self.due = self.clock.now + self.listener.timeouts.client_header
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, by whomever."""
+        self.transport = None
+        self._closing = True
+        self.due = NEVER
+        self.listener.dismiss(self)
+        exchange = self.exchange
+        if exchange is not None:
+            self.clock.now = monotonic()
+            engine.left(exchange)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: it is taken as gone, as nginx takes it."""
+        exchange = self.exchange
+        if exchange is not None and not self._closing:
+            self._closing = True
+            self.clock.now = monotonic()
+            engine.left(exchange)
+        return False
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        self._blocked = True
+        if self.transport is not None:
+            self._backlog = self.transport.get_write_buffer_size()
+        exchange = self.exchange
+        if exchange is not None:
+            self.due = self.clock.now + exchange.route.timeouts.send
+            if exchange.link is not None:
+                exchange.link.hold()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._blocked = False
+        exchange = self.exchange
+        if exchange is not None:
+            self.due = NEVER if exchange.upload_done else self.clock.now + exchange.route.timeouts.client_body
+            if exchange.link is not None:
+                exchange.link.release()
+        elif not self._closing:
+            self.due = self.clock.now + self.listener.timeouts.client_idle
+            if self._begun:
+                self._pump(self._begun)
+
+    def expired(self, now: float) -> None:
+        """What was waited for has not come."""
+        self.clock.now = now
+        exchange = self.exchange
+        if self._closing or self.transport is None or (exchange is None and self._blocked):
+            self._drop()
+        elif exchange is None:
+            if self._begun:
+                self.refuse(faults.HEADER_TIMEOUT)
+            else:
+                self.transport.close()
+                self._closing = True
+        elif self._blocked:
+            self._stalled(exchange, now)
+        elif self._tunnel:
+            self.transport.close()
+        elif not exchange.upload_done:
+            engine.failed(exchange, faults.BODY_TIMEOUT)
+
+    def _stalled(self, exchange: Exchange, now: float) -> None:
+        """The client has not taken all for `send` seconds: as long as it takes something, it may go on."""
+        assert self.transport is not None
+        backlog = self.transport.get_write_buffer_size()
+        if backlog < self._backlog:
+            self._backlog = backlog
+            self.due = now + exchange.route.timeouts.send
+        else:
+            engine.failed(exchange, faults.CLIENT_STALLED)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client, whatever they belong to."""
+        self.clock.now = monotonic()
+        exchange = self.exchange
+        if self._closing:
+            self._discard()
+        elif exchange is None:
+            self._pump(self._begun + data if self._begun else data)
+        elif self._tunnel:
+            self._forward(exchange, data)
+        elif exchange.upload_done:
+            self._begun += data
+            if len(self._begun) > STUFFED:
+                self._read(False)
+        else:
+            self._body(exchange, data)
+
+    def _pump(self, data: bytes) -> None:
+        """Take messages from `data` until one has to wait; keep what is left."""
+        fresh = not self._begun  # the header deadline does not run yet: activity alone must not extend it
+        self._begun = b""
+        self._pumping = True
+        while data and self.exchange is None and not self._closing and not self._blocked:
+            if self.listener.reader.bare_lf:
+                data = self.listener.reader.mend(data)
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._unfinished(data, fresh)
+                break
+            data = self._message(data, end)
+            fresh = True
+        self._pumping = False
+        if not self._closing:
+            self._begun = data
+
+    def _unfinished(self, data: bytes, fresh: bool) -> None:
+        """A head that is not whole: give it time, unless it is hopeless."""
+        fault = self.listener.reader.hopeless(data)
+        if fault is not None:
+            self.refuse(fault)
+        elif fresh:
+            self.due = self.clock.now + self.listener.timeouts.client_header
+
+    def _message(self, data: bytes, end: int) -> bytes:
+        """A whole head: begin its exchange. Gives back what comes behind the message."""
+        listener = self.listener
+        reader = listener.reader
+        at = data.find(b"\r\n")
+        if at == 0:  # RFC 9112 section 2.2: an empty line before a request is to be ignored
+            return data[2:]
+        raw = data[:at]
+        line = reader.lines.get(raw) or reader.read_line(raw)
+        raw = data[at + 2 : end + 2]
+        fields = reader.blocks.get(raw) or reader.read_block(raw)
+        if end > reader.max_head:
+            fields = TOO_LARGE
+        route = listener.sites.site(fields.host).route(line.path)
+        exchange = Exchange(self, self.client, line, fields, self.clock, route)
+        self.exchange = exchange
+        self.due = NEVER
+        if line.plain and fields.plain:
+            fault = None
+            self._keep = not fields.close and not listener.draining
+        else:
+            fault = joint_fault(line, fields)
+            self._keep = not fields.close and (line.minor == 1 or fields.keep_alive)
+        end += 4
+        data = data[end:] if len(data) > end else b""
+        if fault is None:
+            if self.client.trusted:
+                exchange.client = listener.believe(self.client, fields)
+            exchange.request_id = fields.request_id or listener.new_id()
+            if fields.length > 0 or fields.chunked:
+                fault = self._expect_body(exchange, fields)
+                if fault is None:
+                    data = self._take(exchange, data)
+                    if self.exchange is not exchange:
+                        return data
+        if fault is not None:
+            engine.failed(exchange, fault)
+            return b""
+        engine.begin(exchange)
+        return data
+
+    def _expect_body(self, exchange: Exchange, fields: RequestFields) -> Fault | None:
+        """A request with a body: set up its reading."""
+        exchange.upload_done = False
+        if fields.length > exchange.route.max_body:
+            return faults.BODY_TOO_LARGE
+        self._expects = fields.expects and exchange.line.minor == 1
+        self._left = fields.length
+        self._decoder = ChunkedDecoder() if fields.chunked else None
+        self._body_started = self.clock.now
+        self.due = self.clock.now + exchange.route.timeouts.client_body
+        return None
+
+    def _body(self, exchange: Exchange, data: bytes) -> None:
+        """More of a request body."""
+        self.due = self.clock.now + exchange.route.timeouts.client_body
+        rest = self._take(exchange, data)
+        if rest and self.exchange is exchange:
+            self._begun = rest
+        elif rest and not self._closing:
+            self._pump(rest)
+
+    def _take(self, exchange: Exchange, data: bytes) -> bytes:
+        """Take the body's part of `data` and pass it on or hold it; gives back what comes behind the body."""
+        decoder = self._decoder
+        rest = b""
+        if decoder is not None:
+            data = decoder.feed(data)
+            if decoder.failed:
+                engine.failed(exchange, faults.BAD_REQUEST)
+                return b""
+            end = decoder.done
+            rest = decoder.rest
+            exchange.trailers = decoder.trailers
+        else:
+            if len(data) > self._left:
+                rest = data[self._left :]
+                data = data[: self._left]
+            self._left -= len(data)
+            end = not self._left
+        exchange.body_in += len(data)
+        if data:
+            self._expects = False
+        fault = self._body_fault(exchange, end)
+        if fault is not None:
+            engine.failed(exchange, fault)
+            return b""
+        if end:
+            exchange.upload_done = True
+            self.due = NEVER
+        link = exchange.link
+        if link is not None:
+            exchange.streamed = True
+            if data or end:
+                link.body(data, end)
+        else:
+            exchange.body += data
+            if len(exchange.body) > STUFFED and not end:
+                self.hold()
+        return rest
+
+    def _body_fault(self, exchange: Exchange, end: bool) -> Fault | None:
+        if exchange.body_in > exchange.route.max_body:
+            return faults.BODY_TOO_LARGE
+        late = self.clock.now - self._body_started - GRACE
+        if late > 0 and not end and not self._held and exchange.body_in < late * SLOWEST_BODY:
+            return faults.BODY_TIMEOUT
+        return None
+
+    def refuse(self, fault: Fault) -> None:
+        """Answer something that is not a request, and close."""
+        route = self.listener.sites.site(None).otherwise
+        exchange = Exchange(self, self.client, NO_LINE, NO_FIELDS, self.clock, route)
+        self.exchange = exchange
+        self._keep = False
+        engine.failed(exchange, fault)
+
+    # --- responses: what the engine and links call ------------------------------------------------------------------
+
+    def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
+        """Send a final response head with the first part of the body, or all of it, in one write."""
+        transport = self.transport
+        if transport is None:
+            return
+        exchange.replied = True
+        exchange.body_out = len(body)
+        minor = exchange.line.minor
+        if head.length >= 0 and self._keep and minor and head.dated and not exchange.extra_fields:
+            self._chunking = False
+            transport.write(b"%b\r\n%b" % (head.forward, body))
+            return
+        lines = head.forward + exchange.extra_fields
+        if not head.dated:
+            lines += self.clock.date
+        bodyless = head.bodyless or exchange.line.method == b"HEAD"
+        self._chunking = head.length < 0 and not bodyless and minor == 1
+        if self._chunking:
+            lines += b"Transfer-Encoding: chunked\r\n"
+            body = (chunk(body) if body else b"") + (LAST if end else b"")
+        elif head.length < 0 and not bodyless:
+            self._keep = False
+        if not self._keep:
+            lines += b"Connection: close\r\n"
+        elif minor == 0:
+            lines += b"Connection: keep-alive\r\n"
+        transport.write(b"%b\r\n%b" % (lines, body))
+
+    def interim(self, exchange: Exchange, head: ResponseHead) -> None:
+        """Send a 1xx response (RFC 9110 section 15.2: not to HTTP/1.0 clients)."""
+        if self.transport is not None and exchange.line.minor == 1:
+            self.transport.write(head.forward + b"\r\n")
+
+    def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
+        """Send more of the response body."""
+        transport, exchange = self.transport, self.exchange
+        if transport is None or exchange is None:
+            return
+        exchange.body_out += len(data)
+        if self._chunking:
+            data = chunk(data) if data else b""
+            if end:
+                data += b"0\r\n%b\r\n" % trailers if trailers else LAST
+        if data:
+            transport.write(data)
+
+    def reply(self, exchange: Exchange, reply: Reply) -> None:
+        """Send an answer of our own."""
+        if self.transport is None:
+            return
+        exchange.replied = True
+        if reply.close or not exchange.upload_done:
+            self._keep = False
+        head, body = render_reply(reply, exchange.route.edits, self.clock.date, self._keep, exchange.line.minor)
+        if exchange.line.method == b"HEAD":
+            body = b""
+        exchange.body_out = len(body)
+        self.transport.write(head + body)
+
+    def abort(self) -> None:
+        """Break off: a reset, so that even a body that ends with the connection is seen not to be whole."""
+        self._closing = True
+        if self.transport is not None:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.transport.abort()
+
+    def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
+        """Become a tunnel, and pass on what the client sent ahead."""
+        if self.transport is None:
+            return
+        self._tunnel = exchange.replied = True
+        self._keep = False
+        self.transport.write(b"%bConnection: upgrade\r\nUpgrade: websocket\r\n\r\n%b" % (head.forward, rest))
+        ahead, self._begun = self._begun, b""
+        if ahead:
+            self._forward(exchange, ahead)
+        self._read(True)
+
+    def _forward(self, exchange: Exchange, data: bytes) -> None:
+        exchange.body_in += len(data)
+        if exchange.link is not None:
+            exchange.link.body(data, False)
+
+    def done(self) -> None:
+        """The exchange is over: the next request, or the end of the connection."""
+        exchange, self.exchange = self.exchange, None
+        self._decoder = None
+        self._expects = False
+        if self.transport is None or self._closing or exchange is None:
+            return
+        if not self._keep or not exchange.upload_done or self._tunnel:
+            self._close(linger=not exchange.upload_done or bool(self._begun) or self._pumping)
+            return
+        self._held = False
+        self._read(True)
+        if self._blocked:
+            self.due = self.clock.now + exchange.route.timeouts.send
+        else:
+            self.due = self.clock.now + self.listener.timeouts.client_idle
+        if self._begun and not self._pumping:
+            self._pump(self._begun)
+
+    # --- reading and closing ----------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Stop reading the request body."""
+        self._held = True
+        self.due = NEVER
+        self._read(False)
+
+    def release(self) -> None:
+        """Read on."""
+        exchange = self.exchange
+        if exchange is not None and not exchange.upload_done:
+            self.due = self.clock.now + exchange.route.timeouts.client_body
+        self._read(True)
+
+    def accept(self) -> None:
+        """A link has the request: have the body sent."""
+        if self._expects and self.transport is not None:
+            self._expects = False
+            self.transport.write(CONTINUE)
+        if self._paused:
+            self.release()
+
+    def drain(self) -> None:
+        """The worker is going: close when the exchange is over, now if there is none."""
+        self._keep = False
+        if self.exchange is None and not self._begun and self.transport is not None:
+            self._close(linger=False)
+
+    def _read(self, on: bool) -> None:
+        transport = self.transport
+        if transport is not None and self._paused is on:
+            self._paused = not on
+            if on:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def _close(self, linger: bool) -> None:
+        """Close behind what has been written. While the client may still be sending, half-close and read on for a
+        while: closing with unread bytes makes the kernel send a reset, which eats the answer (RFC 9112 section 9.6).
+        """
+        transport = self.transport
+        self._closing = True
+        self._begun = b""
+        if transport is None:
+            return
+        if not linger:
+            transport.close()
+            return
+        self._give_up = self.clock.now + LINGER_LONGEST
+        self.due = self.clock.now + LINGER
+        self._read(True)
+        if transport.can_write_eof():
+            transport.write_eof()
+
+    def _discard(self) -> None:
+        now = self.clock.now
+        if now < self._give_up:
+            self.due = min(now + LINGER, self._give_up)
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()

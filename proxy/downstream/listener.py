@@ -1,0 +1,157 @@
+"""One address that clients connect to: takes their connections in, says who they are, and knows what they may ask for.
+
+Rules: what a client says about itself is believed only from `trusted` peers. A reload replaces `sites`, `reader`,
+`timeouts` and `trusted` between two requests; connections stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import count
+from typing import Protocol
+
+from proxy.clock import Clock, Wheel
+from proxy.downstream.h1 import Http1
+from proxy.downstream.reader import HeadReader
+from proxy.exchange import Client
+from proxy.http.message import RequestFields
+from proxy.http.render import render_identity
+from proxy.http.target import valid_host
+from proxy.policy.routing import Sites
+from proxy.timeouts import Timeouts
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Trust:
+    """Which peers may say who their client is: networks, and whether unix sockets count among them."""
+
+    __slots__ = ("networks", "unix")
+
+    def __init__(self, networks: tuple[Network, ...] = (), unix: bool = False) -> None:
+        self.networks = networks
+        self.unix = unix
+
+    def holds(self, address: Address) -> bool:
+        """Whether an address belongs to a trusted peer."""
+        return any(address in network for network in self.networks)
+
+
+class Count(Protocol):
+    """Counts connections: one more, or one fewer."""
+
+    def __call__(self, change: int) -> None: ...
+
+
+class Listener:
+    """An address and its open connections. `draining` closes each of them at the end of its exchange."""
+
+    __slots__ = (
+        "_count",
+        "_ids",
+        "_prefix",
+        "clock",
+        "connections",
+        "draining",
+        "name",
+        "reader",
+        "scheme",
+        "server",
+        "sites",
+        "timeouts",
+        "trust",
+        "wheel",
+    )
+
+    def __init__(self, name: str, scheme: bytes, clock: Clock, wheel: Wheel, counter: Count) -> None:
+        self.name = name
+        self.scheme = scheme
+        self.clock = clock
+        self.wheel = wheel
+        self.connections: set[Http1] = set()
+        self.draining = False
+        self.server: asyncio.Server | None = None
+        self._count = counter
+        self._prefix = os.urandom(8).hex().encode()
+        self._ids = count(1)
+        self.sites: Sites
+        self.reader: HeadReader
+        self.timeouts: Timeouts
+        self.trust: Trust
+
+    def configure(self, sites: Sites, reader: HeadReader, timeouts: Timeouts, trust: Trust) -> None:
+        """Take over what a new configuration says."""
+        self.sites = sites
+        self.reader = reader
+        self.timeouts = timeouts
+        self.trust = trust
+
+    async def open(self, sock: object, context: ssl.SSLContext | None) -> None:
+        """Accept on a socket that listens already. With TLS a handshake has 10 s (60 s is asyncio's default)."""
+        loop = asyncio.get_running_loop()
+        limits = {} if context is None else {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
+        self.server = await loop.create_server(lambda: Http1(self), sock=sock, ssl=context, **limits)  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """Accept no more, and close each connection when its exchange is over."""
+        self.draining = True
+        if self.server is not None:
+            self.server.close()
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    def admit(self, connection: Http1, transport: asyncio.BaseTransport) -> Client:
+        """A new connection; gives back who it is."""
+        self.connections.add(connection)
+        self.wheel.add(connection)
+        self._count(1)
+        peer = transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return Client(b"unix:", b"", self.scheme, render_identity(b"unix:", self.scheme), self.trust.unix)
+        address = ip_address(peer[0].partition("%")[0])
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        text = str(address).encode()
+        trusted = bool(self.trust.networks) and self.trust.holds(address)
+        return Client(text, address.packed, self.scheme, render_identity(text, self.scheme), trusted)
+
+    def dismiss(self, connection: Http1) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self.wheel.discard(connection)
+        self._count(-1)
+
+    def new_id(self) -> bytes:
+        """A request id: 16 hexadecimal digits of this worker's and 16 of its count."""
+        return b"%b%016x" % (self._prefix, next(self._ids))
+
+    def believe(self, peer: Client, fields: RequestFields) -> Client:
+        """The client that a trusted peer speaks for: the right-most address of X-Forwarded-For that is not trusted
+        itself (nginx's `real_ip_recursive on`); the peer's own if it names none."""
+        chain = fields.forwarded.get(b"x-forwarded-for", b"")
+        scheme = fields.forwarded.get(b"x-forwarded-proto", b"").lower()
+        if scheme not in (b"http", b"https"):
+            scheme = peer.scheme
+        address: Address | None = None
+        for word in reversed(chain.split(b",")):
+            try:
+                address = ip_address(word.strip(b" \t[]").decode("ascii"))
+            except ValueError:
+                break
+            if not self.trust.holds(address):
+                break
+        text = peer.address if address is None else str(address).encode()
+        packed = peer.packed if address is None else address.packed
+        # X-Real-IP is the client's, X-Forwarded-For the whole chain with the peer behind it.
+        identity = b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
+            text,
+            b"%b, %b" % (chain, peer.address) if chain else peer.address,
+            scheme,
+        )
+        host = fields.forwarded.get(b"x-forwarded-host", b"")
+        host_line = b"X-Forwarded-Host: %b\r\n" % host if valid_host(host) else b""
+        return Client(text, packed, scheme, identity, True, host_line)

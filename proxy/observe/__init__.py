@@ -1,0 +1,1 @@
+"""Observers: what is told of every finished exchange."""

@@ -1,0 +1,1 @@
+"""The backends' side: groups, pools, links, tunnels."""

@@ -1,0 +1,374 @@
+"""One connection to a backend (RFC 9112): it carries one exchange after another, and none in between.
+
+Rules: `start` is one write. What a backend sends unasked, or beyond what it announced, closes the link and is never
+shown to anybody. A link that is done with an exchange has let go of it, and is back in its pool or closed, before the
+engine hears of it; for the engine may start the client's next request on the very same link before it returns.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from proxy import engine, faults
+from proxy.clock import NEVER
+from proxy.exchange import Exchange
+from proxy.faults import Fault
+from proxy.http.chunked import LAST, ChunkedDecoder, chunk
+from proxy.http.headers import BARE_LF, HEAD_END
+from proxy.http.message import ResponseHead
+from proxy.upstream.reader import MAX_HEAD, read_response
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.upstream.pool import Pool
+
+WRITE_HIGH: Final = 65536  # bytes to a slow backend that are held before the client is asked to stop
+INTERIMS: Final = 16  # 1xx responses to one request
+
+# How the end of a body is known
+_COUNTED: Final = 0
+_CHUNKED: Final = 1
+_UNTIL_CLOSE: Final = 2
+
+
+class Link:
+    """A pooled connection. It is its own protocol for uvloop."""
+
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_blocked",
+        "_chunking",
+        "_decoder",
+        "_framing",
+        "_head",
+        "_held",
+        "_interims",
+        "_left",
+        "_tunnel",
+        "clock",
+        "due",
+        "exchange",
+        "pool",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.clock = pool.clock
+        self.due = NEVER
+        self.exchange: Exchange | None = None
+        self.used = 0  # exchanges that were started here
+        self.transport: asyncio.Transport | None = None
+        self._begun = b""  # a head that is not whole
+        self._head: ResponseHead | None = None
+        self._framing = _COUNTED
+        self._left = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._interims = 0
+        self._chunking = False  # the request body is sent in chunks
+        self._blocked = self._held = self._tunnel = False
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Connected."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_HIGH // 4)
+        self.pool.wheel.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; whether that ends the response well depends on how its end is known."""
+        self.transport = None
+        self.pool.forget(self)
+        exchange = self.exchange
+        if exchange is None:
+            return
+        self.clock.now = monotonic()
+        if self._tunnel or (self._head is not None and self._framing == _UNTIL_CLOSE and exc is None):
+            self._let_go(exchange, False)
+            exchange.downstream.body(b"", True)
+            engine.finish(exchange)
+        elif self._head is not None:
+            self._fail(exchange, faults.TRUNCATED)
+        elif self.used > 1 and not self._begun:
+            self._fail(exchange, faults.REUSE_RACE)
+        else:
+            self._fail(exchange, faults.CLOSED_EARLY)
+
+    def eof_received(self) -> bool:
+        """The backend sends no more: the rest is decided when the connection is closed, which follows."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The backend does not keep up."""
+        self._blocked = True
+        exchange = self.exchange
+        if exchange is not None:
+            self.due = self.clock.now + exchange.route.timeouts.send
+            exchange.downstream.hold()
+
+    def resume_writing(self) -> None:
+        """The backend has caught up."""
+        self._blocked = False
+        exchange = self.exchange
+        if exchange is not None:
+            self.due = self.clock.now + exchange.route.timeouts.read if exchange.upload_done else NEVER
+            exchange.downstream.release()
+
+    def expired(self, now: float) -> None:
+        """What was waited for has not come."""
+        self.clock.now = now
+        exchange = self.exchange
+        if exchange is None or self._tunnel:
+            self.close()
+        else:
+            self._fail(exchange, faults.SEND_TIMEOUT if self._blocked else faults.READ_TIMEOUT)
+
+    # --- requests: what the pool and the downstream call ------------------------------------------------------------
+
+    def start(self, exchange: Exchange) -> None:
+        """Send a request: its head, and what is there of its body."""
+        transport = self.transport
+        assert transport is not None
+        self.exchange = exchange
+        exchange.link = self
+        self.used += 1
+        now = self.clock.now
+        exchange.connected = now
+        fields, client = exchange.fields, exchange.client
+        body = exchange.body
+        done = exchange.upload_done
+        self._chunking = fields.chunked
+        if fields.chunked:
+            body = (chunk(body) if body else b"") + (self._last(exchange) if done else b"")
+        lines = fields.forward
+        if fields.host is None or exchange.route.request_edits:
+            lines = self._edited(exchange)
+        transport.write(
+            b"%b%b%b%bX-Request-ID: %b\r\n\r\n%b"
+            % (
+                exchange.line.head,
+                lines,
+                client.host_line or fields.host_line,
+                client.identity,
+                exchange.request_id,
+                body,
+            )
+        )
+        if done:
+            self.due = now + exchange.route.timeouts.read
+        else:
+            self.due = NEVER
+            exchange.streamed = exchange.streamed or bool(exchange.body)
+            exchange.body = b""
+            exchange.downstream.accept()
+
+    def body(self, data: bytes, end: bool) -> None:
+        """Send more of the request body."""
+        transport, exchange = self.transport, self.exchange
+        if transport is None or exchange is None:
+            return
+        if self._chunking:
+            data = (chunk(data) if data else b"") + (self._last(exchange) if end else b"")
+        if end:
+            self.due = self.clock.now + exchange.route.timeouts.read
+        elif self._tunnel:
+            self.due = self.clock.now + exchange.route.timeouts.tunnel
+        if data:
+            transport.write(data)
+
+    def hold(self) -> None:
+        """Stop reading the response."""
+        if not self._held and self.transport is not None:
+            self._held = True
+            self.due = NEVER
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        exchange = self.exchange
+        if self._held and self.transport is not None:
+            self._held = False
+            if exchange is not None:
+                timeouts = exchange.route.timeouts
+                self.due = self.clock.now + (timeouts.tunnel if self._tunnel else timeouts.read)
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """The exchange is over: nothing of this connection can be used again."""
+        self.exchange = None
+        self.close()
+
+    def close(self) -> None:
+        """Close at once."""
+        self.due = NEVER
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _last(self, exchange: Exchange) -> bytes:
+        if exchange.trailers and exchange.route.trailers:
+            return b"0\r\n%b\r\n" % exchange.trailers
+        return LAST
+
+    def _edited(self, exchange: Exchange) -> bytes:
+        lines = exchange.fields.forward
+        if exchange.fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
+            lines = b"Host: %b\r\n%b" % (self.pool.host, lines)
+        return exchange.route.request_edits.edit(lines)
+
+    # --- responses --------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the backend, whatever they belong to."""
+        now = self.clock.now = monotonic()
+        exchange = self.exchange
+        if exchange is None:
+            self.close()  # unasked: RFC 9112 section 9.2 leaves no other reading than an attack or a broken backend
+            return
+        self.due = now + exchange.route.timeouts.read
+        if self._tunnel:
+            self.due = now + exchange.route.timeouts.tunnel
+            exchange.downstream.body(data, False)
+        elif self._head is None:
+            self._read_head(exchange, data)
+        else:
+            self._read_body(exchange, data)
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        """Take response heads until a final one is whole."""
+        if self._begun:
+            data = self._begun + data
+            self._begun = b""
+        while True:
+            if self.pool.bare_lf:
+                data = _mended(data)
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._unfinished(exchange, data)
+                return
+            raw = data[:end]
+            head = exchange.route.edits.memo.get(raw) or read_response(raw, exchange.route.edits)
+            data = data[end:]
+            if head.fault is not None or end > MAX_HEAD:
+                self._fail(exchange, faults.BAD_RESPONSE)
+                return
+            if head.status >= 200:
+                self._begin_body(exchange, head, data)
+                return
+            if not self._interim(exchange, head, data):
+                return
+
+    def _unfinished(self, exchange: Exchange, data: bytes) -> None:
+        """A head that is not whole: wait, unless it can be seen that it will never be right."""
+        wrong = not b"HTTP/1.".startswith(data[:7]) or len(data) > MAX_HEAD
+        if wrong or (BARE_LF.search(data) is not None and not self.pool.bare_lf):
+            self._fail(exchange, faults.BAD_RESPONSE)
+        else:
+            self._begun = data
+
+    def _interim(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> bool:
+        """A 1xx response; False when no final one follows here."""
+        self._interims += 1
+        if head.status == 101:
+            if not exchange.fields.upgrade or not head.upgrade:
+                self._fail(exchange, faults.BAD_RESPONSE)
+            else:
+                self._tunnel = True
+                self.due = self.clock.now + exchange.route.timeouts.tunnel
+                engine.upgraded(exchange, head, rest)
+            return False
+        if self._interims > INTERIMS:
+            self._fail(exchange, faults.BAD_RESPONSE)
+            return False
+        if head.status != 100:  # 100 (Continue) is between the backend and us: the client had ours
+            exchange.downstream.interim(exchange, head)
+        return True
+
+    def _begin_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
+        """The final head is here, and `data` is what follows it."""
+        length = head.length
+        if length == len(data) and not head.bodyless and exchange.line.method != b"HEAD":
+            self._let_go(exchange, head.keep_alive)
+            engine.answered(exchange, head, data, True)
+            return
+        if head.bodyless or exchange.line.method == b"HEAD":
+            self._let_go(exchange, head.keep_alive and not data)
+            engine.answered(exchange, head, b"", True)
+            return
+        self._head = head
+        self._left = max(length, 0)
+        self._decoder = None
+        if head.chunked:
+            self._framing = _CHUNKED
+            self._decoder = ChunkedDecoder()
+        else:
+            self._framing = _COUNTED if length >= 0 else _UNTIL_CLOSE
+        data, end = self._take(data)
+        if self._decoder is not None and self._decoder.failed:
+            self._fail(exchange, faults.BAD_RESPONSE)
+            return
+        if end:
+            self._let_go(exchange, head.keep_alive)
+        engine.answered(exchange, head, data, end)
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        data, end = self._take(data)
+        decoder = self._decoder
+        if decoder is not None and decoder.failed:
+            self._fail(exchange, faults.BAD_RESPONSE)
+        elif end:
+            head = self._head
+            trailers = decoder.trailers if decoder is not None and exchange.route.trailers else b""
+            self._let_go(exchange, head is not None and head.keep_alive)
+            exchange.downstream.body(data, True, trailers)
+            engine.finish(exchange)
+        elif data:
+            exchange.downstream.body(data, False)
+
+    def _take(self, data: bytes) -> tuple[bytes, bool]:
+        """The body's part of `data`, and whether the body ends there. What is beyond it costs the link its life."""
+        if self._framing == _COUNTED:
+            size = len(data)
+            if size > self._left:
+                data = data[: self._left]
+                self._begun = b"excess"
+            self._left -= len(data)
+            return data, not self._left
+        decoder = self._decoder
+        if decoder is None:
+            return data, False
+        data = decoder.feed(data)
+        if decoder.rest:
+            self._begun = b"excess"
+        return data, decoder.done
+
+    def _let_go(self, exchange: Exchange, keep: bool) -> None:
+        """Done with an exchange: back to the pool if nothing speaks against it, else closed."""
+        self.exchange = exchange.link = None
+        keep = keep and exchange.upload_done and not self._begun and not self._blocked
+        self._head = self._decoder = None
+        self._interims = 0
+        if self.transport is None:
+            return
+        if keep:
+            self.release()
+            self.pool.give_back(self)
+        else:
+            self.close()
+
+    def _fail(self, exchange: Exchange, fault: Fault) -> None:
+        self.exchange = exchange.link = None
+        self.close()
+        engine.failed(exchange, fault)
+
+
+def _mended(data: bytes) -> bytes:
+    """With `bare_lf`: the first head in `data`, if whole, with CRLF line ends throughout."""
+    end = HEAD_END.search(data)
+    if end is None:
+        return data
+    return BARE_LF.sub(b"\r\n", data[: end.end()]) + data[end.end() :]
