@@ -8,6 +8,7 @@ previous one is changed before all of the new one is there. The order of a route
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from ipaddress import ip_network
 from random import Random
 
@@ -29,7 +30,7 @@ from proxy.policy.limit.leaky import REQUEST, Leaky
 from proxy.policy.routing import Route, Site, Sites
 from proxy.shared.arena import Arena, GaugeCells, Name
 from proxy.shared.buckets import Buckets
-from proxy.shared.limit import OUTCOMES, Limit, Limits
+from proxy.shared.limit import OUTCOMES, Limit, Limits, OneLimit
 from proxy.shared.memory import Memory
 from proxy.timeouts import Timeouts
 from proxy.upstream.group import Group
@@ -179,6 +180,7 @@ class Runtime:
             status=limit.status,
             dry_run=limit.dry_run,
             headers=limit.headers,
+            alone=self.model.workers == 1,
         )
 
     def _group(self, name: str, upstream: config.Upstream, old: Group | None) -> Group:
@@ -236,15 +238,16 @@ class Runtime:
         return Route(name, b"", Nowhere(), observers=self._observed(name), edits=edits, timeouts=timeouts)
 
     def _observed(self, name: str) -> tuple[Observer, ...]:
-        counts = self.counts.sites.setdefault(name, SiteCounts())
-        return (counts, self.counts.faults, *self.observers)
+        counts = self.counts.sites.setdefault(name, SiteCounts(self.counts.faults))
+        return (counts, *self.observers)
 
     def _steps(self, name: str, route: config.Route) -> tuple[Step, ...]:
         """What happens before the destination, in this order."""
         steps: list[Step] = []
         if route.limits:  # first, so that whoever asks too much costs as little as possible
             limits = [self._bound(self.limits[limit], name, route) for limit in route.limits]
-            steps.append(Limits(limits, self.place.clock, self.place.parking, engine.resume))
+            parts = (self.place.clock, self.place.parking, engine.resume)
+            steps.append(OneLimit(limits[0], *parts) if len(limits) == 1 else Limits(limits, *parts))
         return tuple(steps)
 
     def _bound(self, limit: Limit, site: str, route: config.Route) -> Limit:
@@ -253,16 +256,9 @@ class Runtime:
         if settings.key not in ("site", "route"):
             return limit
         key = keys.named(settings.key, site=site, route=route.path)
-        return Limit(
-            limit.name,
-            key,
-            limit.leaky,
-            limit.buckets,
-            limit.counts,
-            status=limit.status,
-            dry_run=limit.dry_run,
-            headers=limit.headers,
-        )
+        bound = copy(limit)
+        bound.key = key
+        return bound
 
     def _destination(self, route: config.Route) -> Destination:
         if route.upstream is not None:

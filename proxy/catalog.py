@@ -16,9 +16,9 @@ from proxy.policy.balance.least_conn import LeastConn
 from proxy.policy.balance.round_robin import RoundRobin
 from proxy.policy.balance.strategy import Strategy
 
-MakeStrategy = Callable[[Sequence[Backend], Clock, Random], Strategy]
+Make = Callable[[Sequence[Backend], Clock, Random], Strategy]
 
-BALANCE: Final[dict[str, MakeStrategy]] = {
+BALANCE: Final[dict[str, Make]] = {
     "round_robin": RoundRobin,
     "least_conn": LeastConn,
     "ip_hash": IpHash,

@@ -18,15 +18,17 @@ NEVER: Final = float("inf")
 class Clock:
     """Monotonic seconds (`now`) and the wall clock's seconds since 1970 at the same instant (`now + epoch`).
 
-    `date` is the rendered Date field line of this second, kept up by whoever ticks.
+    `date` is the rendered Date field line of this second and `local` its local time as nginx's logs have it, both kept
+    up by whoever ticks.
     """
 
-    __slots__ = ("date", "epoch", "now")
+    __slots__ = ("date", "epoch", "local", "now")
 
     def __init__(self, now: float = 0.0, epoch: float = 0.0) -> None:
         self.now = now
         self.epoch = epoch
         self.date = b""
+        self.local = b"-"
 
     @property
     def wall(self) -> float:

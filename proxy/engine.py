@@ -1,7 +1,7 @@
 """The life of an exchange, top to bottom.
 
-    begin -> advance (the route's steps) -> destination.send -> answered -> finish
-                 ^ PARKED ... resume            |  failed: once more, or an answer of our own
+    advance (the route's steps) -> destination.send -> answered -> finish
+        ^ PARKED ... resume            |  failed: once more, or an answer of our own
 
 Rules: no I/O, no clock, no chance. Every exchange ends in `finish` exactly once, and what was taken from a backend is
 settled by then, once per attempt. Whoever calls in here has finished its own bookkeeping first, since any of these
@@ -18,18 +18,9 @@ from proxy.http.target import IDEMPOTENT
 from proxy.verdict import Parked, Reply
 
 
-def begin(exchange: Exchange) -> None:
-    """A request head has been read and its route found."""
-    steps = exchange.route.steps
-    if steps:
-        exchange.pending = iter(steps)
-        advance(exchange)
-    else:
-        exchange.route.destination.send(exchange)
-
-
 def advance(exchange: Exchange) -> None:
-    """Go through the steps that are left; the iterator is the cursor, so this also continues after PARKED."""
+    """A request head has been read and its route found, or what the exchange was parked for has come: go through the
+    steps that are left, of which the iterator is the cursor, and on to the destination."""
     for step in exchange.pending:
         verdict = step(exchange)
         if verdict is not None:
@@ -40,7 +31,7 @@ def advance(exchange: Exchange) -> None:
 
 
 def resume(exchange: Exchange) -> None:
-    """What the exchange was parked for has come."""
+    """Continue a parked exchange, if the client is still there."""
     if not exchange.finished:
         advance(exchange)
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Client:
     """Who asks: the peer of a connection, or the client that a trusted proxy named.
 
-    `address` is text ("unix" for a unix socket), `packed` its 4 or 16 bytes (empty for unix), `identity` the rendered
-    X-Real-IP, X-Forwarded-For and X-Forwarded-Proto lines that every request of this client carries to a backend,
-    `host_line` the X-Forwarded-Host line if a trusted proxy sent one.
+    `address` is text ("unix:" for a unix socket), `packed` its 4 or 16 bytes (empty for unix), `identity` the rendered
+    X-Real-IP, X-Forwarded-For and X-Forwarded-Proto lines that every request of this client carries to a backend, and
+    behind them the beginning of the X-Request-ID line; `host_line` is X-Forwarded-Host if a trusted proxy sent one.
     """
 
     __slots__ = ("address", "host_line", "identity", "packed", "scheme", "trusted")
@@ -99,6 +99,7 @@ class Backend(Protocol):
     """One address that can answer, as the engine sees it: taken and settled exactly once per attempt."""
 
     address: str
+    label: bytes
 
     def settle(self, now: float, failed: bool, counts: bool) -> None:
         """An attempt has ended; `counts` tells whether passive health hears of it."""
@@ -221,6 +222,6 @@ class Exchange:
         self.fresh = False  # the next attempt must not use a connection that has been idle
         self.replied = False  # the client has the head of an answer
         self.extra_fields = b""  # rendered lines that a step adds to the response
-        self.pending: Iterator[Step]
+        self.pending: Iterator[Step] = iter(route.steps)
         self.request_id: bytes = b""
         self.limit_status = ""  # passed, delayed or rejected (and dry runs), for the log

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
-from proxy.exchange import Client, Exchange
+from proxy.exchange import Client, Exchange, Route
 from proxy.faults import Fault
 from proxy.http.chunked import LAST, ChunkedDecoder, chunk
-from proxy.http.message import RequestFields, RequestLine, ResponseHead
+from proxy.http.message import RequestFields, RequestHead, RequestLine, ResponseHead
 from proxy.http.render import render_reply
-from proxy.http.request import joint_fault
 from proxy.verdict import Reply
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_LINE: Final = RequestLine(b"-", b"-", 1, b"/", b"/", b"")
 NO_FIELDS: Final = RequestFields(())
-TOO_LARGE: Final = RequestFields((), faults.HEAD_TOO_LARGE)
 
 
 class Http1:
@@ -177,6 +175,11 @@ class Http1:
         """Bytes from the client, whatever they belong to."""
         self.clock.now = monotonic()
         exchange = self.exchange
+        if exchange is None and not self._begun and not self._closing and not self._blocked:
+            head = self.listener.reader.whole.get(data)
+            if head is not None:
+                engine.advance(self._exchange(head))
+                return
         if self._closing:
             self._discard()
         elif exchange is None:
@@ -195,14 +198,15 @@ class Http1:
         fresh = not self._begun  # the header deadline does not run yet: activity alone must not extend it
         self._begun = b""
         self._pumping = True
+        reader = self.listener.reader
         while data and self.exchange is None and not self._closing and not self._blocked:
-            if self.listener.reader.bare_lf:
-                data = self.listener.reader.mend(data)
+            if reader.bare_lf:
+                data = reader.mend(data)
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self._unfinished(data, fresh)
                 break
-            data = self._message(data, end)
+            data = self._message(data, end + 4)
             fresh = True
         self._pumping = False
         if not self._closing:
@@ -217,45 +221,45 @@ class Http1:
             self.due = self.clock.now + self.listener.timeouts.client_header
 
     def _message(self, data: bytes, end: int) -> bytes:
-        """A whole head: begin its exchange. Gives back what comes behind the message."""
-        listener = self.listener
-        reader = listener.reader
-        at = data.find(b"\r\n")
-        if at == 0:  # RFC 9112 section 2.2: an empty line before a request is to be ignored
+        """A head that ends before `end`: begin its exchange. Gives back what comes behind the message."""
+        if data.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line before a request is to be ignored
             return data[2:]
-        raw = data[:at]
-        line = reader.lines.get(raw) or reader.read_line(raw)
-        raw = data[at + 2 : end + 2]
-        fields = reader.blocks.get(raw) or reader.read_block(raw)
-        if end > reader.max_head:
-            fields = TOO_LARGE
-        route = listener.sites.site(fields.host).route(line.path)
-        exchange = Exchange(self, self.client, line, fields, self.clock, route)
-        self.exchange = exchange
-        self.due = NEVER
-        if line.plain and fields.plain:
-            fault = None
-            self._keep = not fields.close and not listener.draining
-        else:
-            fault = joint_fault(line, fields)
-            self._keep = not fields.close and (line.minor == 1 or fields.keep_alive)
-        end += 4
-        data = data[end:] if len(data) > end else b""
-        if fault is None:
-            if self.client.trusted:
-                exchange.client = listener.believe(self.client, fields)
-            exchange.request_id = fields.request_id or listener.new_id()
-            if fields.length > 0 or fields.chunked:
-                fault = self._expect_body(exchange, fields)
-                if fault is None:
-                    data = self._take(exchange, data)
-                    if self.exchange is not exchange:
-                        return data
+        raw = data[:end]
+        reader = self.listener.reader
+        exchange = self._exchange(reader.heads.get(raw) or reader.read(raw))
+        data = data[end:]
+        fault = exchange.fault
+        fields = exchange.fields
+        if fault is None and (fields.length > 0 or fields.chunked):
+            fault = self._expect_body(exchange, fields)
+            if fault is None:
+                data = self._take(exchange, data)
+                if self.exchange is not exchange:
+                    return data
         if fault is not None:
             engine.failed(exchange, fault)
             return b""
-        engine.begin(exchange)
+        engine.advance(exchange)
         return data
+
+    def _exchange(self, head: RequestHead) -> Exchange:
+        """The exchange of a request head; what is wrong with the head is in its `fault`."""
+        listener = self.listener
+        line, fields = head.line, head.fields
+        sites = listener.sites
+        if head.sites is sites:
+            route: Route = head.route  # type: ignore[assignment]  # set together with `sites`
+        else:
+            head.route = route = sites.site(fields.host).route(line.path)
+            head.sites = sites
+        self.exchange = exchange = Exchange(self, self.client, line, fields, self.clock, route)
+        self.due = NEVER
+        self._keep = head.keep and not listener.draining
+        exchange.fault = head.fault
+        exchange.request_id = fields.request_id or next(listener.ids)
+        if self.client.trusted:
+            exchange.client = listener.believe(self.client, fields)
+        return exchange
 
     def _expect_body(self, exchange: Exchange, fields: RequestFields) -> Fault | None:
         """A request with a body: set up its reading."""
@@ -343,9 +347,9 @@ class Http1:
         exchange.replied = True
         exchange.body_out = len(body)
         minor = exchange.line.minor
-        if head.length >= 0 and self._keep and minor and head.dated and not exchange.extra_fields:
+        if head.answer and self._keep and minor and not exchange.extra_fields:
             self._chunking = False
-            transport.write(b"%b\r\n%b" % (head.forward, body))
+            transport.write(head.answer + body)
             return
         lines = head.forward + exchange.extra_fields
         if not head.dated:
@@ -421,19 +425,16 @@ class Http1:
     def done(self) -> None:
         """The exchange is over: the next request, or the end of the connection."""
         exchange, self.exchange = self.exchange, None
-        self._decoder = None
-        self._expects = False
         if self.transport is None or self._closing or exchange is None:
             return
         if not self._keep or not exchange.upload_done or self._tunnel:
             self._close(linger=not exchange.upload_done or bool(self._begun) or self._pumping)
             return
         self._held = False
-        self._read(True)
-        if self._blocked:
-            self.due = self.clock.now + exchange.route.timeouts.send
-        else:
-            self.due = self.clock.now + self.listener.timeouts.client_idle
+        if self._paused:
+            self._read(True)
+        timeouts = exchange.route.timeouts
+        self.due = self.clock.now + (timeouts.send if self._blocked else timeouts.client_idle)
         if self._begun and not self._pumping:
             self._pump(self._begun)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
 from typing import Protocol
@@ -47,16 +48,27 @@ class Count(Protocol):
     def __call__(self, change: int) -> None: ...
 
 
+def request_ids(seed: bytes) -> Iterator[bytes]:
+    """Request ids without end: the hexadecimal digits of the seed and 16 of a count (0.1 us each)."""
+    low = [b"%03x" % number for number in range(4096)]
+    for high in count():
+        base = b"%b%013x" % (seed.hex().encode(), high)
+        for digits in low:
+            yield base + digits
+
+
 class Listener:
-    """An address and its open connections. `draining` closes each of them at the end of its exchange."""
+    """An address and its open connections. `draining` closes each of them at the end of its exchange.
+
+    `ids` are the ids of its requests.
+    """
 
     __slots__ = (
         "_count",
-        "_ids",
-        "_prefix",
         "clock",
         "connections",
         "draining",
+        "ids",
         "name",
         "reader",
         "scheme",
@@ -76,8 +88,7 @@ class Listener:
         self.draining = False
         self.server: asyncio.Server | None = None
         self._count = counter
-        self._prefix = os.urandom(8).hex().encode()
-        self._ids = count(1)
+        self.ids = request_ids(os.urandom(8))
         self.sites: Sites
         self.reader: HeadReader
         self.timeouts: Timeouts
@@ -125,10 +136,6 @@ class Listener:
         self.wheel.discard(connection)
         self._count(-1)
 
-    def new_id(self) -> bytes:
-        """A request id: 16 hexadecimal digits of this worker's and 16 of its count."""
-        return b"%b%016x" % (self._prefix, next(self._ids))
-
     def believe(self, peer: Client, fields: RequestFields) -> Client:
         """The client that a trusted peer speaks for: the right-most address of X-Forwarded-For that is not trusted
         itself (nginx's `real_ip_recursive on`); the peer's own if it names none."""
@@ -147,11 +154,7 @@ class Listener:
         text = peer.address if address is None else str(address).encode()
         packed = peer.packed if address is None else address.packed
         # X-Real-IP is the client's, X-Forwarded-For the whole chain with the peer behind it.
-        identity = b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (
-            text,
-            b"%b, %b" % (chain, peer.address) if chain else peer.address,
-            scheme,
-        )
+        identity = render_identity(text, scheme, b"%b, %b" % (chain, peer.address) if chain else peer.address)
         host = fields.forwarded.get(b"x-forwarded-host", b"")
         host_line = b"X-Forwarded-Host: %b\r\n" % host if valid_host(host) else b""
         return Client(text, packed, scheme, identity, True, host_line)

@@ -30,7 +30,7 @@ class RequestLine:
     byte as the client sent it.
     """
 
-    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "plain", "query", "target")
+    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target")
 
     def __init__(
         self,
@@ -51,9 +51,22 @@ class RequestLine:
         self.query = query
         self.authority = authority
         self.fault = fault
-        self.plain = fault is None and minor == 1 and authority is None  # nothing to weigh against the fields
         self.head = b"%b %b HTTP/1.1\r\n" % (method, origin)
         self.log = quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
+
+
+class RequestHead:
+    """A request line and its fields, weighed together, and the route that they last led to (see `Sites`)."""
+
+    __slots__ = ("fault", "fields", "keep", "line", "route", "sites")
+
+    def __init__(self, line: RequestLine, fields: RequestFields, fault: Fault | None) -> None:
+        self.line = line
+        self.fields = fields
+        self.fault = fault
+        self.keep = not fields.close and (line.minor == 1 or fields.keep_alive)  # RFC 9112 section 9.3
+        self.sites: object = None
+        self.route: object = None
 
 
 class RequestFields:
@@ -76,7 +89,6 @@ class RequestFields:
         "keep_alive",
         "length",
         "log",
-        "plain",
         "request_id",
         "upgrade",
     )
@@ -85,7 +97,6 @@ class RequestFields:
         self.fields = fields
         self.fault = fault
         self.log = b'"-" "-"'  # Referer and User-Agent for the access log
-        self.plain = False  # nothing to weigh against the request line
         self.host: bytes | None = None
         self.host_line = b""  # X-Forwarded-Host, rendered
         self.length = -1
@@ -120,10 +131,12 @@ class ResponseHead:
     """A backend's response head: status, framing, and `forward`, the rendered status line and end-to-end lines.
 
     `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
-    `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
+    `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date. `answer` is
+    the whole head for the common case, a dated answer of known length on a connection that stays open; else empty.
     """
 
     __slots__ = (
+        "answer",
         "bodyless",
         "chunked",
         "dated",
@@ -147,6 +160,7 @@ class ResponseHead:
         self.keep_alive = True
         self.upgrade = False
         self.dated = False
+        self.answer = b""
         self.forward = b""
         self.fault: Fault | None = None
 

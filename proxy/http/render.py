@@ -36,7 +36,10 @@ def render_reply(reply: Reply, edits: HeaderEdits, date: bytes, keep: bool, mino
     return head, b"" if bodyless else body
 
 
-def render_identity(address: bytes, scheme: bytes, before: bytes = b"") -> bytes:
-    """X-Real-IP, X-Forwarded-For (behind what trusted proxies wrote `before`) and X-Forwarded-Proto."""
-    chain = b"%b, %b" % (before, address) if before else address
-    return b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, chain, scheme)
+def render_identity(address: bytes, scheme: bytes, chain: bytes = b"") -> bytes:
+    """X-Real-IP, X-Forwarded-For (`chain` if trusted proxies wrote one), X-Forwarded-Proto, and "X-Request-ID: "."""
+    return b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Request-ID: " % (
+        address,
+        chain or address,
+        scheme,
+    )

@@ -33,7 +33,6 @@ def judge_request(raw: Sequence[Field]) -> RequestFields:
         return judged
     _upgrade(judged, options)
     _identify(judged)
-    judged.plain = judged.host is not None and not judged.upgrade
     judged.forward = forwarded_lines(judged, [name for name, _ in raw], options)
     return judged
 
@@ -59,7 +58,7 @@ def forwarded_lines(judged: RequestFields, names: Sequence[bytes], options: set[
     """The rendered end-to-end lines of a request, in the client's order and case, with Host and framing."""
     lines: list[bytes] = []
     if judged.host is not None:
-        lines.append(b"Host: %b\r\n" % judged.host)
+        lines.append(b"Host: %b\r\n%b" % (judged.host, judged.host_line))
     for name, (lower, value) in zip(names, judged.fields, strict=True):
         if lower in NOT_FORWARDED or is_claim(lower) or b"_" in lower or lower in (b"host", b"x-request-id"):
             continue

@@ -20,20 +20,19 @@ STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x
 class HeaderEdits:
     """What a site and its routes change in heads: `remove` names, `replace` fields, `append` fields.
 
-    Replacing is removing and appending; `appended` is the rendered lines that every response gets, ours included.
+    Replacing is removing and appending; `appended` is the rendered lines that every response gets, ours included, and
+    `any` whether there is anything to change.
     """
 
-    __slots__ = ("appended", "memo", "removed")
+    __slots__ = ("any", "appended", "memo", "removed")
 
     def __init__(
         self, remove: Sequence[bytes] = (), replace: Sequence[Field] = (), append: Sequence[Field] = ()
     ) -> None:
         self.removed = frozenset(name.lower() for name in remove) | {name.lower() for name, _ in replace}
         self.appended = b"".join([b"%b: %b\r\n" % field for field in (*replace, *append)])
+        self.any = bool(self.removed or self.appended)
         self.memo: dict[bytes, ResponseHead] = {}  # heads that were judged with these edits, by their bytes
-
-    def __bool__(self) -> bool:
-        return bool(self.removed or self.appended)
 
     def edit(self, lines: bytes) -> bytes:
         """Rendered field lines, changed."""
@@ -61,6 +60,8 @@ def judge_response(status_line: bytes, raw: Sequence[Field], edits: HeaderEdits 
     head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
     head.upgrade = head.status == 101 and b"upgrade" in options
     head.forward = _forwarded(head, [name for name, _ in raw], options, edits)
+    if head.length >= 0 and head.dated and head.keep_alive and not head.bodyless:
+        head.answer = head.forward + b"\r\n"
     return head
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,51 +21,38 @@ Word = Callable[[Exchange], str]
 VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-class Stamp:
-    """The local time of the second that a wall-clock time falls into, rendered once a second."""
-
-    __slots__ = ("_format", "_second", "_text")
-
-    def __init__(self, form: str) -> None:
-        self._format = form
-        self._second = -1
-        self._text = b""
-
-    def at(self, wall: float) -> bytes:
-        """The text of this time."""
-        second = int(wall)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime(self._format, time.localtime(second)).encode()
-        return self._text
+# Rendered seconds for each millisecond of the first second: a look-up instead of a float's formatting (0.3 us).
+SECONDS: Final = [b"%d.%03d" % divmod(milliseconds, 1000) for milliseconds in range(1000)]
 
 
 class CombinedLog:
-    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 1 us a line)."""
+    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 0.7 us a line)."""
 
-    __slots__ = ("_clock", "_file", "_stamp")
+    __slots__ = ("_clock", "_write")
 
     def __init__(self, file: LogFile, clock: Clock) -> None:
-        self._file = file
+        self._write = file.write
         self._clock = clock
-        self._stamp = Stamp("%d/%b/%Y:%H:%M:%S %z")
 
     def __call__(self, exchange: Exchange) -> None:
         """Log a finished exchange."""
-        clock = self._clock
+        finished = exchange.finished
+        whole = int((finished - exchange.started) * 1000)
+        attempt = int((finished - (exchange.connected or finished)) * 1000)
+        tried = exchange.tried
         fault = exchange.fault
-        self._file.write(
-            b'%b - - [%b] "%b" %d %d %b %.3f %.3f %b %b%b\n'
+        self._write(
+            b'%b - - [%b] "%b" %d %d %b %b %b %b %b%b\n'
             % (
                 exchange.client.address,
-                self._stamp.at(clock.now + clock.epoch),
+                self._clock.local,
                 exchange.line.log,
                 exchange.status,
                 exchange.body_out,
                 exchange.fields.log,
-                exchange.finished - exchange.started,
-                exchange.finished - exchange.connected if exchange.connected else 0.0,
-                backends(exchange),
+                SECONDS[whole] if whole < 1000 else b"%d.%03d" % divmod(whole, 1000),
+                SECONDS[attempt] if attempt < 1000 else b"%d.%03d" % divmod(attempt, 1000),
+                tried[0].label if len(tried) == 1 else backends(exchange),
                 exchange.request_id or b"-",
                 b" " + fault.name.encode() if fault is not None else b"",
             )
@@ -76,13 +62,12 @@ class CombinedLog:
 class FormattedLog:
     """A format string with nginx's variables, or all facts as one JSON object a line."""
 
-    __slots__ = ("_clock", "_file", "_parts", "_stamp")
+    __slots__ = ("_clock", "_file", "_parts")
 
     def __init__(self, file: LogFile, clock: Clock, form: str) -> None:
         """ValueError for a variable that does not exist."""
         self._file = file
         self._clock = clock
-        self._stamp = Stamp("%d/%b/%Y:%H:%M:%S %z")
         self._parts: list[str | Word] = []
         at = 0
         for match in VARIABLE.finditer(form):
@@ -97,7 +82,7 @@ class FormattedLog:
 
     def _word(self, name: str) -> Word:
         if name == "time_local":
-            return lambda exchange: self._stamp.at(self._clock.wall).decode()
+            return lambda exchange: self._clock.local.decode()
         if name == "msec":
             return lambda exchange: f"{self._clock.wall:.3f}"
         if name.startswith("http_"):
@@ -128,10 +113,7 @@ class JsonLog:
 
 def backends(exchange: Exchange) -> bytes:
     """The backends that were tried, in order, as `$upstream_addr` has them; "-" for none."""
-    tried = exchange.tried
-    if len(tried) == 1:
-        return tried[0].address.encode()
-    return b",".join([backend.address.encode() for backend in tried]) or b"-"
+    return b",".join([backend.label for backend in exchange.tried]) or b"-"
 
 
 def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:

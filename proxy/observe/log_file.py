@@ -10,29 +10,24 @@ import os
 import select
 from typing import Final
 
-FLUSH_AT: Final = 65536  # bytes that are not kept for the next tick
 FULL: Final = 1 << 20  # bytes that are kept for a log that does not take them
 
 
 class LogFile:
-    """`path` is a path or "-" (standard output). `dropped` counts lines that could not be written."""
+    """`path` is a path or "-" (standard output). `dropped` counts lines that could not be written.
 
-    __slots__ = ("_fd", "_lines", "_size", "dropped", "path")
+    `write` adds a line, with its line end; it is the append of a list, because that is what logging costs a request.
+    """
+
+    __slots__ = ("_fd", "_lines", "dropped", "path", "write")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.dropped = 0
         self._lines: list[bytes] = []
-        self._size = 0
+        self.write = self._lines.append
         self._fd = -1
         self.reopen()
-
-    def write(self, line: bytes) -> None:
-        """Add a line, with its line end."""
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size > FLUSH_AT:
-            self.flush()
 
     def flush(self) -> None:
         """Write what has gathered."""
@@ -47,8 +42,7 @@ class LogFile:
         if len(lines) > FULL:
             self.dropped += lines.count(b"\n")
             lines = b""
-        self._lines = [lines] if lines else []
-        self._size = len(lines)
+        self._lines[:] = [lines] if lines else []
 
     def reopen(self) -> None:
         """Open the file anew, for whoever has moved it away. OSError at the first opening only."""

@@ -22,28 +22,6 @@ CLASSES: Final = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
 log = logging.getLogger("frontgate")
 
 
-class SiteCounts:
-    """Counts of one site; an observer of its routes."""
-
-    __slots__ = ("bytes_in", "bytes_out", "classes", "durations", "seconds")
-
-    def __init__(self) -> None:
-        self.classes = [0] * len(CLASSES)
-        self.durations = [0] * len(BUCKET_NAMES)
-        self.seconds = 0.0
-        self.bytes_in = 0
-        self.bytes_out = 0
-
-    def __call__(self, exchange: Exchange) -> None:
-        """Count a finished exchange."""
-        seconds = exchange.finished - exchange.started
-        self.classes[exchange.status // 100] += 1
-        self.durations[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
-        self.bytes_in += exchange.body_in
-        self.bytes_out += exchange.body_out
-
-
 class FaultCounts:
     """Counts of faults, and a line in the error log for those that an operator can do something about."""
 
@@ -72,3 +50,28 @@ class FaultCounts:
             exchange.line.log.decode("latin-1"),
             ", ".join(backend.address for backend in exchange.tried) or "none",
         )
+
+
+class SiteCounts:
+    """Counts of one site; an observer of its routes. Faults are passed on to those who count them."""
+
+    __slots__ = ("bytes_in", "bytes_out", "classes", "durations", "faults", "seconds")
+
+    def __init__(self, faults: FaultCounts) -> None:
+        self.faults = faults
+        self.classes = [0] * len(CLASSES)
+        self.durations = [0] * len(BUCKET_NAMES)
+        self.seconds = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Count a finished exchange."""
+        seconds = exchange.finished - exchange.started
+        self.classes[exchange.status // 100] += 1
+        self.durations[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+        self.bytes_in += exchange.body_in
+        self.bytes_out += exchange.body_out
+        if exchange.fault is not None:
+            self.faults(exchange)

@@ -59,6 +59,7 @@ class Backend:
         "failures",
         "fails",
         "inflight",
+        "label",
         "max_conns",
         "max_fails",
         "pool",
@@ -82,6 +83,7 @@ class Backend:
         pool: Any = None,
     ) -> None:
         self.address = address
+        self.label = address.encode()
         self.weight = weight
         self.effective = weight
         self.current = 0

@@ -18,16 +18,17 @@ from proxy.verdict import PARKED, Reply, Verdict
 
 OUTCOMES = ("passed", "delayed", "rejected", "dry_delayed", "dry_rejected")
 Resume = Callable[[Exchange], None]
+Charge = tuple["Limit", bytes, int]  # a limit, the key that was charged, and what `Buckets.charge` said
 
 
 class Limit:
     """One limit as a route uses it; `counts` are its outcomes in this worker, in the order of OUTCOMES.
 
     `headers`: which responses carry RateLimit fields (draft-ietf-httpapi-ratelimit-headers): "rejected", "always" or
-    "never".
+    "never". `alone`: no other worker uses the buckets.
     """
 
-    __slots__ = ("buckets", "counts", "dry_run", "headers", "key", "leaky", "name", "policy", "status")
+    __slots__ = ("buckets", "charge", "counts", "dry_run", "headers", "key", "leaky", "name", "policy", "status")
 
     def __init__(
         self,
@@ -40,11 +41,13 @@ class Limit:
         status: int = 429,
         dry_run: bool = False,
         headers: str = "rejected",
+        alone: bool = False,
     ) -> None:
         self.name = name
         self.key = key
         self.leaky = leaky
         self.buckets = buckets
+        self.charge = buckets.charge_alone if alone else buckets.charge
         self.counts = counts
         self.status = status
         self.dry_run = dry_run
@@ -65,6 +68,34 @@ class Limit:
         return Reply(self.status, fields=fields if self.headers == "never" else fields + self.fields(excess))
 
 
+class OneLimit:
+    """The limit of a route that has one, as a step: the common case, without the bookkeeping of several."""
+
+    __slots__ = ("_charge", "_clock", "_counts", "_delay", "_key", "_limit", "_limits", "_plain")
+
+    def __init__(self, limit: Limit, clock: Clock, parking: Parking, resume: Resume) -> None:
+        self._limit = limit
+        self._limits = Limits((limit,), clock, parking, resume)
+        self._clock = clock
+        self._key = limit.key
+        self._charge = limit.charge
+        self._counts = limit.counts
+        self._delay = limit.leaky.burst if limit.leaky.delay is None else limit.leaky.delay
+        self._plain = limit.headers != "always"
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        """Let the exchange pass, park it until its delay is over, or answer it."""
+        key = self._key(exchange)
+        if not key:
+            return None
+        excess = self._charge(key, int(self._clock.now * 1000))
+        if 0 <= excess <= self._delay and self._plain:
+            self._counts[0] += 1
+            exchange.limit_status = "passed"
+            return None
+        return self._limits.judge(exchange, ((self._limit, key, excess),))
+
+
 class Limits:
     """All limits of a route, as one step. `resume` continues a parked exchange."""
 
@@ -79,30 +110,40 @@ class Limits:
     def __call__(self, exchange: Exchange) -> Verdict:
         """Let the exchange pass, park it until its delay is over, or answer it."""
         now_ms = int(self._clock.now * 1000)
-        wait = 0
-        charged: list[tuple[Limit, bytes]] = []
+        charged: list[Charge] = []
         for limit in self._limits:
             key = limit.key(exchange)
-            if not key:
-                continue
-            excess = limit.buckets.charge(key, now_ms)
-            if excess < 0:
-                excess = -1 - excess
-                if limit.dry_run:
-                    limit.counts[4] += 1
-                    exchange.limit_status = "rejected_dry_run"
-                    continue
-                for other, taken in charged:
-                    other.buckets.refund(taken)
-                limit.counts[2] += 1
-                exchange.limit_status = "rejected"
-                return limit.rejection(excess)
-            charged.append((limit, key))
-            wait = max(wait, self._passed(exchange, limit, excess))
+            if key:
+                excess = limit.charge(key, now_ms)
+                charged.append((limit, key, excess))
+                if excess < 0 and not limit.dry_run:
+                    break
+        return self.judge(exchange, charged)
+
+    def judge(self, exchange: Exchange, charged: Sequence[Charge]) -> Verdict:
+        """What follows from the charges; only the last may be a rejection that counts."""
+        if charged and charged[-1][2] < 0 and not charged[-1][0].dry_run:
+            return self._rejected(exchange, charged)
+        wait = 0
+        for limit, _, excess in charged:
+            if excess >= 0:
+                wait = max(wait, self._passed(exchange, limit, excess))
+            else:
+                limit.counts[4] += 1
+                exchange.limit_status = "rejected_dry_run"
         if not wait:
             return None
         self._parking.park(self._clock.now + wait / 1000, partial(self._resume, exchange))
         return PARKED
+
+    def _rejected(self, exchange: Exchange, charged: Sequence[Charge]) -> Reply:
+        *others, (limit, _, excess) = charged
+        for other, key, taken in others:
+            if taken >= 0:
+                other.buckets.refund(key)
+        limit.counts[2] += 1
+        exchange.limit_status = "rejected"
+        return limit.rejection(-1 - excess)
 
     def _passed(self, exchange: Exchange, limit: Limit, excess: int) -> int:
         """Count a request that a limit lets pass; the milliseconds it has to wait."""

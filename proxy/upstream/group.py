@@ -37,7 +37,7 @@ class Group:
         if backend is None:
             engine.failed(exchange, faults.NO_BACKEND)
             return
-        exchange.tried = (*tried, backend)
+        exchange.tried = (*tried, backend) if tried else (backend,)
         exchange.backend = backend
         backend.take(exchange.clock.now)
         backend.pool.lend(exchange)

@@ -101,6 +101,8 @@ class Link:
 
     def eof_received(self) -> bool:
         """The backend sends no more: the rest is decided when the connection is closed, which follows."""
+        if self.exchange is None:
+            self.due = 0.0  # nobody is to have it any more
         return False
 
     def pause_writing(self) -> None:
@@ -142,23 +144,14 @@ class Link:
         fields, client = exchange.fields, exchange.client
         body = exchange.body
         done = exchange.upload_done
+        self._interims = 0
         self._chunking = fields.chunked
         if fields.chunked:
             body = (chunk(body) if body else b"") + (self._last(exchange) if done else b"")
         lines = fields.forward
-        if fields.host is None or exchange.route.request_edits:
+        if fields.host is None or client.host_line or exchange.route.request_edits.any:
             lines = self._edited(exchange)
-        transport.write(
-            b"%b%b%b%bX-Request-ID: %b\r\n\r\n%b"
-            % (
-                exchange.line.head,
-                lines,
-                client.host_line or fields.host_line,
-                client.identity,
-                exchange.request_id,
-                body,
-            )
-        )
+        transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
         if done:
             self.due = now + exchange.route.timeouts.read
         else:
@@ -206,8 +199,9 @@ class Link:
     def close(self) -> None:
         """Close at once."""
         self.due = NEVER
-        if self.transport is not None:
-            self.transport.abort()
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            transport.abort()
 
     def _last(self, exchange: Exchange) -> bytes:
         if exchange.trailers and exchange.route.trailers:
@@ -215,9 +209,12 @@ class Link:
         return LAST
 
     def _edited(self, exchange: Exchange) -> bytes:
-        lines = exchange.fields.forward
-        if exchange.fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
+        fields, client = exchange.fields, exchange.client
+        lines = fields.forward
+        if fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
             lines = b"Host: %b\r\n%b" % (self.pool.host, lines)
+        elif client.host_line:
+            lines = lines.replace(fields.host_line, client.host_line, 1)
         return exchange.route.request_edits.edit(lines)
 
     # --- responses --------------------------------------------------------------------------------------------------
@@ -234,7 +231,21 @@ class Link:
             self.due = now + exchange.route.timeouts.tunnel
             exchange.downstream.body(data, False)
         elif self._head is None:
-            self._read_head(exchange, data)
+            end = data.find(b"\r\n\r\n") + 4
+            head = exchange.route.edits.memo.get(data[:end])
+            if (
+                head is not None
+                and head.answer
+                and head.length == len(data) - end
+                and not self._begun
+                and exchange.upload_done
+                and exchange.line.method != b"HEAD"
+            ):  # what nearly every answer is like: known, whole, and the link can be used again
+                self.exchange = exchange.link = None
+                self.pool.give_back(self)
+                engine.answered(exchange, head, data[end:], True)
+            else:
+                self._read_head(exchange, data)
         else:
             self._read_body(exchange, data)
 
@@ -291,10 +302,6 @@ class Link:
     def _begin_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """The final head is here, and `data` is what follows it."""
         length = head.length
-        if length == len(data) and not head.bodyless and exchange.line.method != b"HEAD":
-            self._let_go(exchange, head.keep_alive)
-            engine.answered(exchange, head, data, True)
-            return
         if head.bodyless or exchange.line.method == b"HEAD":
             self._let_go(exchange, head.keep_alive and not data)
             engine.answered(exchange, head, b"", True)
@@ -351,11 +358,11 @@ class Link:
         self.exchange = exchange.link = None
         keep = keep and exchange.upload_done and not self._begun and not self._blocked
         self._head = self._decoder = None
-        self._interims = 0
         if self.transport is None:
             return
         if keep:
-            self.release()
+            if self._held:
+                self.release()
             self.pool.give_back(self)
         else:
             self.close()

@@ -61,7 +61,7 @@ class Pool:
             now = self.clock.now
             while idle:
                 link = idle.pop()
-                if link.due > now and link.transport is not None and not link.transport.is_closing():
+                if link.due > now and link.transport is not None:
                     link.start(exchange)
                     return
                 link.close()

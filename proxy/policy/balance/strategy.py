@@ -22,7 +22,7 @@ class Chance(Protocol):
     def random(self) -> float:
         """A number from 0.0 up to but not including 1.0."""
 
-    def randrange(self, stop: int) -> int:
+    def randrange(self, stop: int, /) -> int:
         """An integer from 0 up to but not including `stop`."""
 
 
