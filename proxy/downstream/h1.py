@@ -18,6 +18,7 @@ from proxy.clock import NEVER
 from proxy.exchange import Client, Exchange, Route
 from proxy.faults import Fault
 from proxy.http.chunked import LAST, ChunkedDecoder, chunk
+from proxy.http.headers import mended
 from proxy.http.message import RequestFields, RequestHead, RequestLine, ResponseHead
 from proxy.http.render import render_reply
 from proxy.verdict import Reply
@@ -137,6 +138,7 @@ class Http1:
                 exchange.link.release()
         elif not self._closing:
             self.due = self.clock.now + self.listener.timeouts.client_idle
+            self._read(True)
             if self._begun:
                 self._pump(self._begun)
 
@@ -144,30 +146,31 @@ class Http1:
         """What was waited for has not come."""
         self.clock.now = now
         exchange = self.exchange
-        if self._closing or self.transport is None or (exchange is None and self._blocked):
+        if self._moving(now):
+            return
+        if self._closing or (exchange is None and self._blocked):
             self._drop()
         elif exchange is None:
             if self._begun:
                 self.refuse(faults.HEADER_TIMEOUT)
             else:
-                self.transport.close()
-                self._closing = True
+                self._close(linger=False)
         elif self._blocked:
-            self._stalled(exchange, now)
-        elif self._tunnel:
-            self.transport.close()
+            engine.failed(exchange, faults.CLIENT_STALLED)
         elif not exchange.upload_done:
             engine.failed(exchange, faults.BODY_TIMEOUT)
 
-    def _stalled(self, exchange: Exchange, now: float) -> None:
-        """The client has not taken all for `send` seconds: as long as it takes something, it may go on."""
-        assert self.transport is not None
-        backlog = self.transport.get_write_buffer_size()
-        if backlog < self._backlog:
-            self._backlog = backlog
-            self.due = now + exchange.route.timeouts.send
-        else:
-            engine.failed(exchange, faults.CLIENT_STALLED)
+    def _moving(self, now: float) -> bool:
+        """Whether the client has taken something of what waits for it; as long as it does, it may go on."""
+        transport = self.transport
+        if transport is None or not (self._blocked or self._closing):
+            return False
+        backlog, before = transport.get_write_buffer_size(), self._backlog
+        self._backlog = backlog
+        if 0 < backlog < before:
+            self.due = now + self.listener.timeouts.send
+            return True
+        return False
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class Http1:
         reader = self.listener.reader
         while data and self.exchange is None and not self._closing and not self._blocked:
             if reader.bare_lf:
-                data = reader.mend(data)
+                data = mended(data)
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self._unfinished(data, fresh)
@@ -211,6 +214,8 @@ class Http1:
         self._pumping = False
         if not self._closing:
             self._begun = data
+            if len(data) > STUFFED:
+                self._read(False)
 
     def _unfinished(self, data: bytes, fresh: bool) -> None:
         """A head that is not whole: give it time, unless it is hopeless."""
@@ -486,6 +491,8 @@ class Http1:
         if transport is None:
             return
         if not linger:
+            self.due = self.clock.now + self.listener.timeouts.send
+            self._backlog = transport.get_write_buffer_size() + 1
             transport.close()
             return
         self._give_up = self.clock.now + LINGER_LONGEST

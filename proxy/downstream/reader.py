@@ -15,7 +15,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from proxy import faults
-from proxy.http.headers import BARE_LF, HEAD_END
+from proxy.http.headers import BARE_LF
 from proxy.http.message import Field, RequestFields, RequestHead, RequestLine
 from proxy.http.request import joint_fault, judge_request
 from proxy.http.target import read_request_line
@@ -112,13 +112,6 @@ class HeadReader:
             self.blocks[raw] = fields
         return fields
 
-    def mend(self, data: bytes) -> bytes:
-        """With `bare_lf`: the first head in `data`, if whole, with CRLF line ends throughout; nothing else changed."""
-        end = HEAD_END.search(data)
-        if end is None:
-            return data
-        return BARE_LF.sub(b"\r\n", data[: end.end()]) + data[end.end() :]
-
     def hopeless(self, begun: bytes) -> faults.Fault | None:
         """What is already wrong with a head that is not whole yet, so that nobody waits for the rest of it."""
         if not begun[:1].isalpha() and begun[:1] != b"\r":
@@ -128,6 +121,8 @@ class HeadReader:
         line_end = begun.find(b"\r\n")
         if line_end < 0 and len(begun) > self.max_target + 64:
             return faults.TARGET_TOO_LONG
+        if line_end > 0 and b" HTTP/" not in begun[:line_end]:
+            return faults.BAD_REQUEST  # HTTP/0.9 (whose client sends no more), another protocol, or nonsense
         if len(begun) > self.max_head:
             return faults.HEAD_TOO_LARGE
         return None

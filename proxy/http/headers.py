@@ -84,3 +84,14 @@ def connection_options(fields: Iterable[Field]) -> set[bytes]:
 def has_option(value: bytes, option: bytes) -> bool:
     """Whether a comma-separated list holds this lower-case word."""
     return any(part.strip(b" \t").lower() == option for part in value.split(b","))
+
+
+def mended(data: bytes) -> bytes:
+    """The first head in `data`, if it is whole, with CRLF line ends throughout, and nothing else changed.
+
+    For `bare_lf = "accept"`: RFC 9112 section 2.2 lets a recipient take a lone LF for a line end.
+    """
+    end = HEAD_END.search(data)
+    if end is None:
+        return data
+    return BARE_LF.sub(b"\r\n", data[: end.end()]) + data[end.end() :]

@@ -15,7 +15,7 @@ from proxy.clock import NEVER
 from proxy.exchange import Exchange
 from proxy.faults import Fault
 from proxy.http.chunked import LAST, ChunkedDecoder, chunk
-from proxy.http.headers import BARE_LF, HEAD_END
+from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
 from proxy.upstream.reader import MAX_HEAD, read_response
 
@@ -256,7 +256,7 @@ class Link:
             self._begun = b""
         while True:
             if self.pool.bare_lf:
-                data = _mended(data)
+                data = mended(data)
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
                 self._unfinished(exchange, data)
@@ -371,11 +371,3 @@ class Link:
         self.exchange = exchange.link = None
         self.close()
         engine.failed(exchange, fault)
-
-
-def _mended(data: bytes) -> bytes:
-    """With `bare_lf`: the first head in `data`, if whole, with CRLF line ends throughout."""
-    end = HEAD_END.search(data)
-    if end is None:
-        return data
-    return BARE_LF.sub(b"\r\n", data[: end.end()]) + data[end.end() :]

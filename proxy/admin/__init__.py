@@ -1,0 +1,1 @@
+"""The admin listener: health, metrics and status over all workers; runs in the keeper."""

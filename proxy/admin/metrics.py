@@ -1,0 +1,125 @@
+"""The metrics of all workers in Prometheus text, read from the arena when somebody asks.
+
+Rules: counters of what a reload has removed stay, because a counter that vanishes breaks rates. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from proxy.admin.standing import Standing
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Arenas(Collector):
+    """Turns a Standing into metric families."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.standing = standing
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self.sites()
+        yield from self.connections()
+        yield from self.backends()
+        yield from self.limits()
+        yield from self.host()
+
+    def sites(self) -> Iterator[Metric]:
+        """Requests, durations and bytes of each site."""
+        standing = self.standing
+        requests = CounterMetricFamily(
+            "frontgate_requests", "Requests answered, by class of status.", labels=["site", "status"]
+        )
+        durations = HistogramMetricFamily(
+            "frontgate_request_duration_seconds", "From a request's first byte to its end.", labels=["site"]
+        )
+        received = CounterMetricFamily("frontgate_request_bytes", "Bytes of requests from clients.", labels=["site"])
+        sent = CounterMetricFamily("frontgate_response_bytes", "Bytes of responses to clients.", labels=["site"])
+        for site in standing.second_words("site"):
+            for status, number in standing.totals(standing.arena.layout.under("site", site, "requests")):
+                requests.add_metric([site, status], number)
+            buckets = self.buckets(site)
+            if buckets:
+                durations.add_metric([site], buckets, standing.total("site", site, "duration_us") / 1e6)
+            received.add_metric([site], standing.total("site", site, "bytes_in"))
+            sent.add_metric([site], standing.total("site", site, "bytes_out"))
+        yield from (requests, durations, received, sent)
+
+    def buckets(self, site: str) -> list[tuple[str, float]]:
+        """The histogram of a site: bounds and how many requests took no longer; [] when nothing is counted."""
+        counts = dict(self.standing.totals(self.standing.arena.layout.under("site", site, "duration")))
+        if not counts:
+            return []
+        counts.setdefault("+Inf", 0)
+        sums: list[tuple[str, float]] = []
+        reached = 0
+        for bound in sorted(counts, key=float):
+            reached += counts[bound]
+            sums.append((bound, reached))
+        return sums
+
+    def connections(self) -> Iterator[Metric]:
+        """Client connections, open and accepted."""
+        yield GaugeMetricFamily(
+            "frontgate_connections", "Client connections that are open.", self.standing.total("worker", "connections")
+        )
+        yield CounterMetricFamily(
+            "frontgate_connections", "Client connections accepted.", self.standing.total("worker", "accepted")
+        )
+
+    def backends(self) -> Iterator[Metric]:
+        """Attempts at each backend."""
+        labels = ["upstream", "backend"]
+        taken = CounterMetricFamily("frontgate_backend_requests", "Attempts at a backend.", labels=labels)
+        failures = CounterMetricFamily("frontgate_backend_failures", "Attempts that failed.", labels=labels)
+        in_flight = GaugeMetricFamily("frontgate_backend_in_flight", "Requests at a backend now.", labels=labels)
+        for upstream, address in self.standing.backends():
+            for family, word in ((taken, "taken"), (failures, "failures"), (in_flight, "inflight")):
+                family.add_metric([upstream, address], self.standing.total("backend", upstream, address, word))
+        yield from (taken, failures, in_flight)
+
+    def limits(self) -> Iterator[Metric]:
+        """What limits have decided, and what has gone wrong."""
+        standing = self.standing
+        outcomes = CounterMetricFamily(
+            "frontgate_limit_requests", "Requests charged, by what became of them.", labels=["limit", "outcome"]
+        )
+        for limit in standing.second_words("limit"):
+            for outcome, number in standing.totals(standing.arena.layout.under("limit", limit)):
+                outcomes.add_metric([limit, outcome], number)
+        faults = CounterMetricFamily("frontgate_faults", "Exchanges that went wrong, by fault.", labels=["fault"])
+        for fault in standing.second_words("fault"):
+            faults.add_metric([fault], standing.total("fault", fault, "total"))
+        yield from (outcomes, faults)
+
+    def host(self) -> Iterator[Metric]:
+        """Processes, reloads and the version."""
+        standing = self.standing
+        yield GaugeMetricFamily("frontgate_workers", "Worker processes that live.", len(standing.pids))
+        yield CounterMetricFamily("frontgate_worker_restarts", "Processes replaced.", standing.restarts)
+        yield GaugeMetricFamily(
+            "frontgate_config_last_reload_success", "1 if the last reload went well.", float(standing.reload_good)
+        )
+        yield GaugeMetricFamily(
+            "frontgate_config_last_reload_timestamp_seconds",
+            "When the configuration was last read, in seconds since 1970.",
+            standing.reloaded or standing.started,
+        )
+        about = GaugeMetricFamily("frontgate_info", "The program.", labels=["version"])
+        about.add_metric([standing.version], 1)
+        yield about
+
+
+def render(standing: Standing) -> bytes:
+    """The text for Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Arenas(standing))
+    return generate_latest(registry)

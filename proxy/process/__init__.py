@@ -1,0 +1,1 @@
+"""Processes: workers serve, the keeper keeps, the master minds."""

@@ -1,0 +1,222 @@
+"""Sockets that listen: opened once by the master, one per listener and worker slot, and inherited by the workers.
+
+Rules: with a socket of its own (SO_REUSEPORT) each worker has its own queue, which survives the worker and is served
+by its replacement. A unix socket cannot be bound twice, so all slots share one. An address that anybody listens on
+already is refused, also when the kernel would let us share it. A name of a host means the first address it has. Every
+refusal is a ValueError with a sentence that names the address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from typing import Any
+
+UNIX = "unix:"
+
+
+def split(address: str) -> tuple[str, int]:
+    """Host and port of "host:port" or "[v6]:port"."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def port_of(address: str) -> int | None:
+    """The port of an address; None where there is none."""
+    return None if address.startswith(UNIX) else split(address)[1]
+
+
+def resolve(address: str) -> tuple[socket.AddressFamily, Any]:
+    """Family and socket address of "host:port". ValueError for a host that is not known."""
+    host, port = split(address)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ValueError(f"cannot listen on {address}: {error.strerror}; write an IP address") from None
+    return found[0][0], found[0][4]
+
+
+def refusal(address: str, error: OSError) -> ValueError:
+    """Why the system does not let us listen, as a sentence with a remedy."""
+    if error.errno == errno.EADDRINUSE:
+        return ValueError(f"cannot listen on {address}: another program listens there; stop it or change the address")
+    if error.errno == errno.EACCES:
+        return ValueError(f"cannot listen on {address}: not allowed; use a port from 1024, or start as root")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ValueError(f"cannot listen on {address}: no network interface of this machine has the address")
+    return ValueError(f"cannot listen on {address}: {error.strerror or error}")
+
+
+def open_tcp(
+    address: str, slots: int, backlog: int, beside: socket.socket | None = None, shared: bool = False
+) -> list[socket.socket]:
+    """One listening socket per slot, all on the same address; port 0 is chosen once.
+
+    `beside` is a socket of ours that listens on the address already: then sharing it is what we want. So it is when
+    the port is `shared` with an address of ours that this one includes, or the other way round.
+    """
+    family, where = resolve(address) if beside is None else (beside.family, beside.getsockname())
+    opened: list[socket.socket] = []
+    try:
+        if beside is None and not shared:
+            where = probe(family, where)
+        for _ in range(slots):
+            opened.append(bound(family, where, share=True))
+            where = opened[0].getsockname()
+        for one in opened:
+            one.listen(backlog)
+    except OSError as error:
+        for one in opened:
+            one.close()
+        raise refusal(address, error) from None
+    return opened
+
+
+def probe(family: int, where: Any) -> Any:
+    """Make sure that nobody else has the address: SO_REUSEPORT would let us share it with others of our user."""
+    with bound(family, where, share=False) as alone:
+        return alone.getsockname()
+
+
+def bound(family: int, where: Any, share: bool) -> socket.socket:
+    """A bound socket, to be shared or not."""
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # 0.0.0.0 is a listener of its own
+        one.bind(where)
+    except OSError:
+        one.close()
+        raise
+    one.setblocking(False)
+    return one
+
+
+def open_unix(address: str, backlog: int) -> socket.socket:
+    """A listening unix socket that everybody may connect to; a file that a dead process left is replaced."""
+    path = address.removeprefix(UNIX)
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        remove_stale(path, address)
+        one.bind(path)
+        os.chmod(path, 0o666)
+        one.listen(backlog)
+    except OSError as error:
+        one.close()
+        raise refusal(address, error) from None
+    except ValueError:
+        one.close()
+        raise
+    one.setblocking(False)
+    return one
+
+
+def remove_stale(path: str, address: str) -> None:
+    """Remove a socket file that nobody listens on. ValueError if somebody does, or if it is no socket."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ValueError(
+                f"cannot listen on {address}: there is a file that is no socket; remove it, or name another"
+            )
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+        try:
+            attempt.settimeout(1.0)
+            attempt.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            return
+        except OSError:
+            pass  # a full queue, say: somebody is there
+    raise refusal(address, OSError(errno.EADDRINUSE, "in use"))
+
+
+class Doorway:
+    """The sockets of one listener: by slot, or one for all when it is a unix socket."""
+
+    __slots__ = ("_beside", "_file", "address", "backlog", "sockets", "tls")
+
+    def __init__(
+        self,
+        address: str,
+        tls: bool,
+        backlog: int,
+        slots: int,
+        beside: Doorway | None = None,
+        shared: bool = False,
+    ) -> None:
+        """Open them; `beside`, a doorway of ours on the same address, stays open until this one serves, and `shared`
+        says that one of ours has the port. ValueError with a sentence when the address cannot be had.
+        """
+        self._beside = beside
+        self.address = address
+        self.tls = tls
+        self.backlog = backlog
+        self._file: tuple[str, int] | None = None
+        self.sockets: list[socket.socket]
+        if not self.unix:
+            existing = beside.sockets[0] if beside is not None else None
+            self.sockets = open_tcp(address, slots, backlog, existing, shared)
+        elif beside is not None:
+            self.sockets = [beside.sockets[0].dup()]
+        else:
+            self.sockets = [open_unix(address, backlog)]
+            self._file = (address.removeprefix(UNIX), os.stat(address.removeprefix(UNIX)).st_ino)
+
+    @property
+    def unix(self) -> bool:
+        """Whether it is a unix socket."""
+        return self.address.startswith(UNIX)
+
+    @property
+    def port(self) -> int | None:
+        """The port in its address; None for a unix socket."""
+        return port_of(self.address)
+
+    def succeed(self) -> None:
+        """Take over the socket file from the doorway that this one replaces."""
+        if self._beside is not None:
+            self._file, self._beside._file = self._beside._file, None
+            self._beside = None
+
+    def of(self, slot: int) -> socket.socket:
+        """The socket of a worker slot."""
+        return self.sockets[0 if self.unix else slot]
+
+    def stretch(self, slots: int) -> None:
+        """Open sockets until there is one for each slot. ValueError when that cannot be."""
+        if not self.unix and slots > len(self.sockets):
+            self.sockets += open_tcp(self.address, slots - len(self.sockets), self.backlog, self.sockets[0])
+
+    def shrink(self, slots: int) -> None:
+        """Close the sockets of slots that are gone; what waits in their queues is refused."""
+        if not self.unix:
+            for one in self.sockets[slots:]:
+                one.close()
+            del self.sockets[slots:]
+
+    def close(self) -> None:
+        """Close our copies, and remove the socket file if it is still ours. The workers' copies are their own."""
+        for one in self.sockets:
+            one.close()
+        if self._file is not None:
+            path, number = self._file
+            self._file = None
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == number:
+                    os.unlink(path)
+
+    def forget(self, but: int) -> None:
+        """In a child: close the sockets of the other slots, and leave the file alone."""
+        self._file = None
+        for slot, one in enumerate(self.sockets):
+            if not self.unix and slot != but:
+                one.close()

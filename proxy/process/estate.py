@@ -1,0 +1,189 @@
+"""What the master owns and its children inherit: sockets, shared memory, TLS contexts, and the Model they belong to.
+
+Rules: a reload prepares a Change beside what there is, and everything that can fail fails there, with a ValueError and
+nothing changed; `apply` cannot fail. The arena has rows for twice the workers that it was made for (and 8 at least):
+memory that others have mapped does not grow, and reading a column costs a little for every row.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+
+from proxy import build
+from proxy.config.model import Model
+from proxy.downstream import tls
+from proxy.process.channel import Door, Reload
+from proxy.process.doors import Doorway, port_of
+from proxy.shared.arena import Arena, Layout, Name
+from proxy.shared.memory import Memory
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def slots_of(model: Model) -> int:
+    """How many workers a Model wants."""
+    return model.workers or cores()
+
+
+@dataclass
+class Change:
+    """A new configuration, prepared: everything it needs is there already."""
+
+    model: Model
+    doorways: dict[str, Doorway] = field(default_factory=dict)
+    zones: dict[str, Memory] = field(default_factory=dict)
+    contexts: dict[str, tls.Context] = field(default_factory=dict)
+    admin: Doorway | None = None
+    new_doors: list[str] = field(default_factory=list)
+    new_zones: list[str] = field(default_factory=list)
+    new_admin: bool = False
+
+    def order(self, slot: int, names: tuple[Name, ...], everything: bool) -> tuple[Reload, list[int]]:
+        """What a worker is told, and the descriptors that go with it: those of what is new, or of everything."""
+        doors = list(self.doorways) if everything else self.new_doors
+        zones = list(self.zones) if everything else self.new_zones
+        message = Reload(
+            self.model,
+            names,
+            tuple((name, self.zones[name].size) for name in zones),
+            tuple(door(name, self.doorways[name]) for name in doors),
+        )
+        sockets = [self.doorways[name].of(slot).fileno() for name in doors]
+        return message, sockets + [self.zones[name].fd for name in zones]
+
+    def undo(self) -> None:
+        """Give back what was made for nothing."""
+        for name in self.new_doors:
+            self.doorways[name].close()
+        for name in self.new_zones:
+            self.zones[name].close()
+        if self.new_admin and self.admin is not None:
+            self.admin.close()
+
+
+def door(name: str, doorway: Doorway) -> Door:
+    """A doorway as the workers hear of it."""
+    return Door(name, doorway.address, doorway.tls, doorway.backlog)
+
+
+class Estate:
+    """Everything that outlives a worker. `slots` is the number of workers."""
+
+    def __init__(self, model: Model) -> None:
+        """Open and make everything. ValueError with a sentence, and nothing left open, when something cannot be."""
+        self.model = model
+        self.slots = slots_of(model)
+        self.layout = Layout(build.counters(model))
+        self.rows = max(2 * self.slots, cores(), 8) + 1
+        self.arena = Arena(Memory(Arena.size(self.rows)), self.rows, self.layout)
+        self.doorways: dict[str, Doorway] = {}
+        self.zones: dict[str, Memory] = {}
+        self.contexts: dict[str, tls.Context] = {}
+        self.admin: Doorway | None = None
+        self.apply(self.prepare(model))
+
+    def prepare(self, model: Model) -> Change:
+        """Make what a Model needs and is not there. ValueError with a sentence when something cannot be had."""
+        slots = slots_of(model)
+        if slots >= self.rows:
+            raise ValueError(f"workers = {slots} is more than the {self.rows - 1} there is room for: restart frontgate")
+        change = Change(model, contexts=tls.contexts(model))
+        self.layout.extend(build.counters(model))
+        try:
+            self._open(change, slots)
+        except (ValueError, OSError) as error:
+            self.abandon(change)
+            raise ValueError(str(error)) from error
+        return change
+
+    def abandon(self, change: Change) -> None:
+        """Give back what was made for a change that does not come."""
+        change.undo()
+        for doorway in self.doorways.values():
+            doorway.shrink(self.slots)
+
+    def _open(self, change: Change, slots: int) -> None:
+        model = change.model
+        for name, size in build.zone_sizes(model).items():
+            old = self.zones.get(name)
+            if old is None or old.size != size:
+                change.new_zones.append(name)
+            change.zones[name] = old if old is not None and old.size == size else Memory(size)
+        for name, listen in model.listen.items():
+            old_door = self.doorways.get(name)
+            if old_door is not None and (old_door.address, old_door.tls) == (listen.address, listen.tls):
+                old_door.stretch(slots)
+                change.doorways[name] = old_door
+                continue
+            beside = self._beside(listen.address)
+            shared = any(one.port == port_of(listen.address) for one in self.doorways.values())
+            change.doorways[name] = Doorway(listen.address, listen.tls, listen.backlog, slots, beside, shared)
+            change.new_doors.append(name)
+        self._open_admin(change)
+
+    def _open_admin(self, change: Change) -> None:
+        address = change.model.admin.listen
+        if address is not None and self.admin is not None and self.admin.address == address:
+            change.admin = self.admin
+        else:
+            change.new_admin = True
+            change.admin = Doorway(address, False, 64, 1) if address is not None else None
+
+    def _beside(self, address: str) -> Doorway | None:
+        """A doorway of ours that has the address already."""
+        if address.endswith(":0"):
+            return None
+        return next((doorway for doorway in self.doorways.values() if doorway.address == address), None)
+
+    def apply(self, change: Change) -> None:
+        """Make a prepared change the present: close what is gone, take over the rest."""
+        for name in change.new_doors:
+            change.doorways[name].succeed()
+        for name, doorway in self.doorways.items():
+            if change.doorways.get(name) is not doorway:
+                doorway.close()
+        for name, zone in self.zones.items():
+            if change.zones.get(name) is not zone:
+                zone.close()
+        if change.new_admin and self.admin is not None:
+            self.admin.close()
+        self.slots = slots_of(change.model)
+        for doorway in change.doorways.values():
+            doorway.shrink(self.slots)
+        for name, context in change.contexts.items():
+            self._certify(name, context, change.model)
+        self.contexts = {name: self.contexts[name] for name in change.contexts}
+        self.model, self.admin = change.model, change.admin
+        self.doorways, self.zones = change.doorways, change.zones
+
+    def _certify(self, name: str, fresh: tls.Context, model: Model) -> None:
+        """Certificates change within the old context, so that session tickets of before stay good."""
+        old = self.contexts.setdefault(name, fresh)
+        if old is not fresh:
+            try:
+                old.certify(model)
+            except ValueError as error:  # the files were good an instant ago, when the change was prepared
+                logging.getLogger("frontgate").error("%s", error)
+
+    def close(self) -> None:
+        """Close all listening sockets and remove their files."""
+        for doorway in self.doorways.values():
+            doorway.close()
+        if self.admin is not None:
+            self.admin.close()
+
+    def forget(self, slot: int | None) -> None:
+        """In a child: close what belongs to other slots; `None` is the keeper."""
+        for doorway in self.doorways.values():
+            doorway.forget(-1 if slot is None else slot)
+            if slot is None and doorway.unix:
+                doorway.sockets[0].close()
+        if self.admin is not None:
+            self.admin.forget(0)
+            if slot is not None:
+                self.admin.of(0).close()

@@ -1,0 +1,80 @@
+"""The keeper: does what is once per host; so far, it answers at the admin door for all workers.
+
+Rules: it only reads what workers count. It hears from the master who works and how reloads went, and goes when told
+(TERM) or when the master is gone. It serves no client of a site, so it may die and be replaced unnoticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+
+import proxy
+from proxy.admin.server import AdminServer
+from proxy.admin.standing import Standing
+from proxy.process.channel import Channel, Crew, Outcome, Ready, Reload, Reopen
+from proxy.process.estate import Estate
+from proxy.process.log import LEVELS, ErrorLog
+
+
+class Keeper:
+    """What the keeper process has."""
+
+    def __init__(self, standing: Standing, channel: Channel, error_log: ErrorLog) -> None:
+        self.standing = standing
+        self.channel = channel
+        self.error_log = error_log
+        self.over = asyncio.Event()
+
+    def hear(self) -> None:
+        """Take in what the master says."""
+        for message, descriptors in self.channel.receive():
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if isinstance(message, Crew):
+                self.standing.pids, self.standing.restarts = message.pids, message.restarts
+            elif isinstance(message, Outcome):
+                self.standing.reload_good, self.standing.reloaded = message.good, message.at
+            elif isinstance(message, Reload):
+                self.reload(message)
+            elif isinstance(message, Reopen):
+                self.error_log.reopen()
+        if self.channel.closed:
+            asyncio.get_running_loop().remove_reader(self.channel.fileno())
+            self.over.set()
+
+    def reload(self, order: Reload) -> None:
+        """Show a new configuration from now on."""
+        self.standing.arena.layout.extend(order.names)
+        self.standing.model = order.model
+        logging.getLogger().setLevel(LEVELS[order.model.log.level])
+        if order.model.log.error != self.error_log.path:
+            with contextlib.suppress(OSError):
+                self.error_log.move(order.model.log.error)
+
+    async def run(self, server: AdminServer, estate: Estate) -> None:
+        """Answer until told to stop."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.over.set)
+        loop.add_signal_handler(signal.SIGQUIT, self.over.set)
+        loop.add_reader(self.channel.fileno(), self.hear)
+        if estate.admin is not None:
+            await server.open(estate.admin.of(0))
+        self.channel.send(Ready())
+        await self.over.wait()
+        server.close()
+
+
+def keep(estate: Estate, channel: Channel, error_log: ErrorLog, started: float) -> int:
+    """The life of the keeper process; gives its exit code. `started` is when the master was, since 1970."""
+    standing = Standing(estate.model, estate.arena, proxy.__version__, started, reloaded=started)
+    address = estate.admin.address if estate.admin is not None else "unix:"
+
+    async def life() -> None:
+        await Keeper(standing, channel, error_log).run(AdminServer(standing, address), estate)
+
+    asyncio.run(life())
+    return 0
