@@ -92,6 +92,12 @@ class Counts:
             self._add(("backend", upstream, backend.address, "taken"), backend.taken - backend.reported[0])
             self._add(("backend", upstream, backend.address, "failures"), backend.failures - backend.reported[1])
             backend.reported = (backend.taken, backend.failures)
+            if not backend.counted:
+                self.in_flight(upstream, backend)
+
+    def in_flight(self, upstream: str, backend: Backend) -> None:
+        """Set the cell that the backend's gauge would keep."""
+        self._cells[self._columns["backend", upstream, backend.address, "inflight"]] = backend.taken - backend.settled
 
     def _move(self, prefix: Name, names: Iterable[str], numbers: list[int]) -> None:
         for place, name in enumerate(names):
@@ -205,6 +211,8 @@ class Runtime:
             backup=server.backup,
             down=server.down,
         )
+        backend.counted = upstream.balance in catalog.LOAD_AWARE or server.max_conns > 0
+        self.counts.in_flight(name, backend)
         backend.pool.configure(
             upstream.keepalive,
             upstream.keepalive_timeout,

@@ -18,6 +18,8 @@ from proxy.policy.balance.strategy import Strategy
 
 Make = Callable[[Sequence[Backend], Clock, Random], Strategy]
 
+LOAD_AWARE: Final = frozenset(("least_conn",))  # strategies that look at what is in flight
+
 BALANCE: Final[dict[str, Make]] = {
     "round_robin": RoundRobin,
     "least_conn": LeastConn,

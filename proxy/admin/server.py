@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from email.utils import formatdate
 from typing import Final
 
@@ -71,13 +70,11 @@ class AdminServer:
         try:
             if self.connections <= MOST_CONNECTIONS:
                 await self.requests(reader, writer)
-        except (OSError, TimeoutError, h11.LocalProtocolError):
-            pass  # it left, or is too slow: nothing to say to it
+        except (OSError, TimeoutError, h11.LocalProtocolError, asyncio.CancelledError):
+            pass  # it left, or is too slow, or the keeper goes: nothing to say to it
         finally:
             self.connections -= 1
             writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
 
     async def requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request after the other."""

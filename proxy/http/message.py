@@ -52,7 +52,7 @@ class RequestLine:
         self.authority = authority
         self.fault = fault
         self.head = b"%b %b HTTP/1.1\r\n" % (method, origin)
-        self.log = quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
+        self.log = b'"%b"' % quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
 
 
 class RequestHead:
@@ -131,12 +131,14 @@ class ResponseHead:
     """A backend's response head: status, framing, and `forward`, the rendered status line and end-to-end lines.
 
     `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
-    `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date. `answer` is
-    the whole head for the common case, a dated answer of known length on a connection that stays open; else empty.
+    `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
+    `answer` is the whole head for the common case, a dated answer of known length on a connection that stays open; else
+    empty.
     """
 
     __slots__ = (
         "answer",
+        "known_as",
         "bodyless",
         "chunked",
         "dated",
@@ -161,6 +163,7 @@ class ResponseHead:
         self.upgrade = False
         self.dated = False
         self.answer = b""
+        self.known_as = b""  # the bytes that it was read from
         self.forward = b""
         self.fault: Fault | None = None
 

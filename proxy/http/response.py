@@ -17,6 +17,10 @@ from proxy.http.message import Field, ResponseHead
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
+NONE: Final = ResponseHead(0, b"", ())
+NONE.known_as = b"\0"  # which nothing begins with
+
+
 class HeaderEdits:
     """What a site and its routes change in heads: `remove` names, `replace` fields, `append` fields.
 
@@ -24,7 +28,7 @@ class HeaderEdits:
     `any` whether there is anything to change.
     """
 
-    __slots__ = ("any", "appended", "memo", "removed")
+    __slots__ = ("any", "appended", "latest", "memo", "removed")
 
     def __init__(
         self, remove: Sequence[bytes] = (), replace: Sequence[Field] = (), append: Sequence[Field] = ()
@@ -33,6 +37,7 @@ class HeaderEdits:
         self.appended = b"".join([b"%b: %b\r\n" % field for field in (*replace, *append)])
         self.any = bool(self.removed or self.appended)
         self.memo: dict[bytes, ResponseHead] = {}  # heads that were judged with these edits, by their bytes
+        self.latest = NONE  # that of them which was seen last: comparing costs less than hashing
 
     def edit(self, lines: bytes) -> bytes:
         """Rendered field lines, changed."""

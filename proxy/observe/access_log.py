@@ -21,12 +21,13 @@ Word = Callable[[Exchange], str]
 VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
-# Rendered seconds for each millisecond of the first second: a look-up instead of a float's formatting (0.3 us).
-SECONDS: Final = [b"%d.%03d" % divmod(milliseconds, 1000) for milliseconds in range(1000)]
+# Rendered numbers, with the space behind them: a look-up instead of formatting a float (0.3 us) or an integer (0.1).
+SECONDS: Final = [b"%d.%03d " % divmod(milliseconds, 1000) for milliseconds in range(1000)]
+STATUSES: Final = [b" %d " % status for status in range(1000)]
 
 
 class CombinedLog:
-    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 0.7 us a line)."""
+    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 0.5 us a line)."""
 
     __slots__ = ("_clock", "_write")
 
@@ -36,25 +37,30 @@ class CombinedLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Log a finished exchange."""
-        finished = exchange.finished
-        whole = int((finished - exchange.started) * 1000)
-        attempt = int((finished - (exchange.connected or finished)) * 1000)
-        tried = exchange.tried
-        fault = exchange.fault
+        finished, started, connected = exchange.finished, exchange.started, exchange.connected
+        whole = attempt = int((finished - started) * 1000)
+        if connected != started:
+            attempt = int((finished - (connected or finished)) * 1000)
+        tried, fault = exchange.tried, exchange.fault
         self._write(
-            b'%b - - [%b] "%b" %d %d %b %b %b %b %b%b\n'
-            % (
-                exchange.client.address,
-                self._clock.local,
-                exchange.line.log,
-                exchange.status,
-                exchange.body_out,
-                exchange.fields.log,
-                SECONDS[whole] if whole < 1000 else b"%d.%03d" % divmod(whole, 1000),
-                SECONDS[attempt] if attempt < 1000 else b"%d.%03d" % divmod(attempt, 1000),
-                tried[0].label if len(tried) == 1 else backends(exchange),
-                exchange.request_id or b"-",
-                b" " + fault.name.encode() if fault is not None else b"",
+            b"".join(
+                (
+                    exchange.client.address,
+                    b" - - [",
+                    self._clock.local,
+                    b"] ",
+                    exchange.line.log,
+                    STATUSES[exchange.status],
+                    b"%d " % exchange.body_out,
+                    exchange.fields.log,
+                    b" ",
+                    SECONDS[whole] if whole < 1000 else b"%d.%03d " % divmod(whole, 1000),
+                    SECONDS[attempt] if attempt < 1000 else b"%d.%03d " % divmod(attempt, 1000),
+                    tried[0].label if len(tried) == 1 else backends(exchange),
+                    b" ",
+                    exchange.request_id or b"-",
+                    b"\n" if fault is None else b" %b\n" % fault.name.encode(),
+                )
             )
         )
 
@@ -152,7 +158,7 @@ def _text(field: bytes) -> Word:
 WORDS: Final[dict[str, Word]] = {
     "remote_addr": lambda exchange: exchange.client.address.decode(),
     "remote_user": lambda exchange: "-",
-    "request": lambda exchange: exchange.line.log.decode("latin-1"),
+    "request": lambda exchange: exchange.line.log[1:-1].decode("latin-1"),
     "request_method": lambda exchange: quoted(exchange.line.method).decode("latin-1"),
     "request_uri": lambda exchange: quoted(exchange.line.target).decode("latin-1"),
     "uri": lambda exchange: quoted(exchange.line.path).decode("latin-1"),

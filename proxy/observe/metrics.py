@@ -42,7 +42,7 @@ class FaultCounts:
             level = logging.ERROR
         log.log(
             level,
-            '%s: %s (client %s, site %s, request "%s", tried %s)',
+            "%s: %s (client %s, site %s, request %s, tried %s)",
             fault.name,
             fault.reason,
             exchange.client.address.decode(),

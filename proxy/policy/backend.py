@@ -52,6 +52,7 @@ class Backend:
         "address",
         "backup",
         "checked",
+        "counted",
         "current",
         "down",
         "effective",
@@ -98,6 +99,7 @@ class Backend:
         self.accessed = 0.0
         self.checked = 0.0
         self.inflight: Gauge = LocalGauge() if inflight is None else inflight
+        self.counted = True  # what is in flight is told to the gauge at once: somebody decides by it
         self.taken = 0
         self.settled = 0
         self.pool = pool
@@ -121,14 +123,16 @@ class Backend:
     def take(self, now: float) -> None:
         """An attempt begins. If it is the first after the backend was kept out, the others wait for its outcome."""
         self.taken += 1
-        self.inflight.add(1)
+        if self.counted:
+            self.inflight.add(1)
         if now - self.checked > self.fail_timeout:
             self.checked = now
 
     def settle(self, now: float, failed: bool, counts: bool) -> None:
         """An attempt has ended; when it does not count, passive health hears neither of a failure nor of a success."""
         self.settled += 1
-        self.inflight.add(-1)
+        if self.counted:
+            self.inflight.add(-1)
         if failed:
             self.failures += 1
         if not counts:

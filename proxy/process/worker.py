@@ -72,19 +72,32 @@ class Worker:
 
     # --- life -------------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Serve until told to stop."""
+    def run(self) -> int:
+        """Serve until told to stop; gives the exit code."""
         asyncio.set_event_loop(self.loop)
-        self.arena.cells(self.slot)[self.arena.column(("worker", "started"))] = int(time.time())
+        starting = self.loop.create_task(self.start())
+        self.loop.run_forever()
+        self.end()
+        return 1 if starting.done() and starting.exception() is not None else 0
+
+    async def start(self) -> None:
+        """Begin to serve, or tell the master why not and stop.
+
+        In the running loop, because uvloop loses the signals that come while it does not run.
+        """
         self.loop.add_signal_handler(signal.SIGTERM, self.loop.stop)
         self.loop.add_signal_handler(signal.SIGQUIT, self.quit)
-        self.loop.run_until_complete(self.open(list(self.doors), self.runtime, self.sockets, self.contexts))
+        self.arena.cells(self.slot)[self.arena.column(("worker", "started"))] = int(time.time())
+        try:
+            await self.open(list(self.doors), self.runtime, self.sockets, self.contexts)
+        except Exception as error:
+            self.tell(Failed(str(error) or type(error).__name__))
+            self.loop.stop()
+            raise
         self.loop.add_reader(self.channel.fileno(), self.hear)
         self.tell(Ready())
         calm_memory()
         self.tick()
-        self.loop.run_forever()
-        self.end()
 
     async def open(
         self,
@@ -261,8 +274,7 @@ def work(estate: Estate, slot: int, channel: Channel, error_log: ErrorLog) -> in
     except (OSError, ValueError) as error:
         channel.send(Failed(str(error)))
         return 1
-    worker.run()
-    return 0
+    return worker.run()
 
 
 def calm_memory() -> None:

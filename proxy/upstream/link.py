@@ -231,19 +231,23 @@ class Link:
             self.due = now + exchange.route.timeouts.tunnel
             exchange.downstream.body(data, False)
         elif self._head is None:
-            end = data.find(b"\r\n\r\n") + 4
-            head = exchange.route.edits.memo.get(data[:end])
+            edits = exchange.route.edits
+            head: ResponseHead | None = edits.latest
+            if not data.startswith(edits.latest.known_as):
+                head = edits.memo.get(data[: data.find(b"\r\n\r\n") + 4])
+                if head is not None:
+                    edits.latest = head
             if (
                 head is not None
                 and head.answer
-                and head.length == len(data) - end
+                and head.length == len(data) - len(head.known_as)
                 and not self._begun
                 and exchange.upload_done
                 and exchange.line.method != b"HEAD"
             ):  # what nearly every answer is like: known, whole, and the link can be used again
                 self.exchange = exchange.link = None
                 self.pool.give_back(self)
-                engine.answered(exchange, head, data[end:], True)
+                engine.answered(exchange, head, data[len(head.known_as) :], True)
             else:
                 self._read_head(exchange, data)
         else:

@@ -52,6 +52,7 @@ def read_response(raw: bytes, edits: HeaderEdits) -> ResponseHead:
         head.fault = faults.BAD_RESPONSE
         return head
     head = judge_response(raw[: raw.find(b"\r\n")], collector.fields, edits)
+    head.known_as = raw
     if len(raw) <= LONGEST and head.fault is None:
         if len(edits.memo) >= MEMO:
             edits.memo.clear()

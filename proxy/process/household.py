@@ -1,0 +1,275 @@
+"""The processes of a frontgate as the master keeps them: born into posts, heard, replaced when they die, and ended.
+
+Rules: nothing here waits for anybody. A worker that dies gives its slot, with its sockets and its row of counters, to
+the next one; what it had in flight is cleared first. A worker that leaves its slot is gone before another takes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from time import monotonic
+from typing import Final
+
+from proxy.process import pidfile
+from proxy.process.backoff import Backoff
+from proxy.process.channel import Applied, Channel, Crew, Failed, Message, Outcome, Ready
+from proxy.process.child import Child, drop_privileges, fork, reason
+from proxy.process.estate import Estate
+from proxy.process.keeper import keep
+from proxy.process.log import ErrorLog
+from proxy.process.worker import work
+
+KILL_AFTER: Final = 5.0  # seconds between SIGTERM and SIGKILL
+
+log = logging.getLogger("frontgate")
+
+
+class Post:
+    """A place for a child, a worker's slot or the keeper's: who holds it, and when it is filled again."""
+
+    __slots__ = ("backoff", "child", "due", "slot")
+
+    def __init__(self, slot: int | None) -> None:
+        self.slot = slot
+        self.child: Child | None = None
+        self.backoff = Backoff()
+        self.due = 0.0
+
+
+class Household:
+    """All children of the master, the posts they hold, and what the master and they tell each other."""
+
+    def __init__(self, estate: Estate, error_log: ErrorLog) -> None:
+        self.estate = estate
+        self.error_log = error_log
+        self.workers = [Post(slot) for slot in range(self.estate.slots)]
+        self.keeper = Post(None)
+        self.leaving: list[Child] = []  # children without a post, on their way out
+        self.restarts = 0
+        self.started = time.time()
+        self.outcome = Outcome(True, self.started)
+        self.serving = False  # every worker has been ready once
+        self.stopping = False
+        self.status = 0
+        self.unanswered: set[int] = set()  # processes that have not said yet how a reload went
+        self.reload_good = True
+        self.selector = selectors.DefaultSelector()
+        self.private: list[socket.socket] = []  # the master's own, which children close
+
+    # --- births and deaths ------------------------------------------------------------------------------------------
+
+    def posts(self) -> Iterator[Post]:
+        """All places for children."""
+        yield from self.workers
+        if self.estate.admin is not None:
+            yield self.keeper
+
+    def children(self) -> Iterator[Child]:
+        """All living children."""
+        for post in (*self.workers, self.keeper):
+            if post.child is not None:
+                yield post.child
+        yield from self.leaving
+
+    def vacant(self, post: Post) -> bool:
+        """Whether a post is to be filled. A worker that is leaving its slot still counts in that row of the arena."""
+        if self.stopping or post.child is not None:
+            return False
+        return post.slot is None or all(child.slot != post.slot for child in self.leaving)
+
+    def fill_posts(self) -> None:
+        """Fork a child for each post that is empty and due."""
+        now = monotonic()
+        for post in self.posts():
+            if self.vacant(post) and post.due <= now:
+                post.child = self.bear(post.slot)
+                if post.slot is None:
+                    self.tell_keeper()
+
+    def bear(self, slot: int | None) -> Child:
+        """Fork a worker or the keeper."""
+
+        def life(channel: Channel) -> int:
+            self.selector.close()
+            for one in self.private:
+                one.close()
+            for sibling in self.children():
+                sibling.channel.close()
+            self.estate.forget(slot)
+            drop_privileges(self.estate.model)
+            if slot is None:
+                return keep(self.estate, channel, self.error_log, self.started)
+            return work(self.estate, slot, channel, self.error_log)
+
+        child = fork(slot, life)
+        self.selector.register(child.channel, selectors.EVENT_READ, child)
+        return child
+
+    def reap(self) -> None:
+        """Take leave of the children that are gone."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            child = next((child for child in self.children() if child.pid == pid), None)
+            if child is not None:
+                self.bury(child, status)
+
+    def bury(self, child: Child, status: int) -> None:
+        """Hear a dead child's last words, and see to its replacement."""
+        self.hear(child)
+        self.dismiss_channel(child)
+        self.unanswered.discard(child.pid)
+        if child in self.leaving:
+            self.leaving.remove(child)
+        else:
+            self.vacate(child, status)
+        if child.slot is not None and not any(post.child and post.child.slot == child.slot for post in self.workers):
+            self.estate.arena.clear(child.slot, suffix="inflight")
+            self.estate.arena.clear(child.slot, [("worker", "connections")])
+        if self.stopping and not any(one.slot is not None for one in self.children()):
+            self.end([one for one in self.children() if one.deadline is None])
+
+    def vacate(self, child: Child, status: int) -> None:
+        """A child has died in its post: say why, and when the post is filled again."""
+        post = self.keeper if child.slot is None else self.workers[child.slot]
+        post.child = None
+        if self.stopping:
+            return
+        lived = monotonic() - child.born
+        delay = post.backoff.died(lived)
+        post.due = monotonic() + delay
+        what = f"{child.name} (process {child.pid}) died after {lived:.1f} s: {reason(status)}"
+        if not self.serving and child.slot is not None:
+            log.error("%s; frontgate does not start", what)
+            self.status = 1
+            self.stop()
+            return
+        self.restarts += 1
+        log.error("%s; it is replaced %s", what, f"in {delay:.1f} s" if delay else "at once")
+        self.tell_keeper()
+
+    def dismiss_channel(self, child: Child) -> None:
+        """Close our end of a child's channel."""
+        if child.channel.fileno() >= 0:
+            self.selector.unregister(child.channel)
+            child.channel.close()
+
+    # --- talk -------------------------------------------------------------------------------------------------------
+
+    def tell(self, child: Child, message: Message, descriptors: list[int] | None = None) -> None:
+        """Send a message; what does not fit is sent when the child reads."""
+        child.channel.send(message, descriptors or [])
+        self.watch(child)
+
+    def watch(self, child: Child) -> None:
+        """Look for what a child says, and for room when something waits for it."""
+        if not child.channel.closed:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.channel.pending else 0)
+            self.selector.modify(child.channel, wanted, child)
+
+    def tell_keeper(self) -> None:
+        """Tell the keeper who works."""
+        if self.keeper.child is not None:
+            children = [post.child for post in self.workers if post.child is not None]
+            pids = {child.slot: child.pid for child in children if child.ready and child.slot is not None}
+            self.tell(self.keeper.child, Crew(pids, self.restarts))
+            self.tell(self.keeper.child, self.outcome)
+
+    def hear(self, child: Child) -> None:
+        """Take in what a child says."""
+        if child.channel.closed:
+            return
+        child.channel.flush()
+        for message, descriptors in child.channel.receive():
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if isinstance(message, Ready):
+                self.welcome(child)
+            elif isinstance(message, Failed) and child.ready:
+                log.error("%s keeps its old configuration: %s", child.name, message.sentence)
+                self.reload_good = False
+                child.behind = True
+                self.answered(child)
+            elif isinstance(message, Failed):
+                log.error("%s cannot start: %s", child.name, message.sentence)
+            elif isinstance(message, Applied):
+                self.answered(child)
+        if child.channel.closed:
+            self.dismiss_channel(child)  # its death will be told by SIGCHLD
+        else:
+            self.watch(child)
+
+    def welcome(self, child: Child) -> None:
+        """A child serves. When all workers do for the first time, say so and write the pid file."""
+        child.ready = True
+        self.tell_keeper()
+        if self.serving or not all(post.child is not None and post.child.ready for post in self.workers):
+            return
+        self.serving = True
+        if self.estate.model.pid is not None:
+            try:
+                pidfile.write(self.estate.model.pid)
+            except OSError as error:
+                log.error("the pid file %s cannot be written: %s", self.estate.model.pid, error.strerror)
+        log.info("serving with %d workers: %s", len(self.workers), ", ".join(places(self.estate)))
+
+    def answered(self, child: Child) -> None:
+        """A worker has said how the reload went; when all have, report."""
+        if child.pid in self.unanswered:
+            self.unanswered.discard(child.pid)
+            if not self.unanswered:
+                if self.reload_good:
+                    log.info("the new configuration is in force")
+                self.report(self.reload_good)
+
+    def report(self, good: bool) -> None:
+        """Tell the keeper how a reload ended."""
+        self.outcome = Outcome(good, time.time())
+        self.tell_keeper()
+
+    # --- ends -------------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop at once."""
+        if not self.stopping:
+            log.info("stopping")
+        self.stopping = True
+        self.end(list(self.children()))
+
+    def end(self, children: list[Child]) -> None:
+        """Send SIGTERM now and SIGKILL later."""
+        for child in children:
+            child.signal(signal.SIGTERM)
+            child.deadline = monotonic() + KILL_AFTER
+
+    def watch_deadlines(self) -> None:
+        """Kill the children that should be gone by now."""
+        now = monotonic()
+        for child in list(self.children()):
+            if child.deadline is not None and child.deadline <= now:
+                log.warning("%s (process %d) does not stop: killed", child.name, child.pid)
+                child.signal(signal.SIGKILL)
+                child.deadline = now + KILL_AFTER
+
+
+def places(estate: Estate) -> list[str]:
+    """Where we listen, with the ports that the system chose."""
+    found = []
+    for name, doorway in estate.doorways.items():
+        where = doorway.address
+        if where.endswith(":0"):
+            where = where[:-1] + str(doorway.of(0).getsockname()[1])
+        found.append(f"{name} on {where}")
+    if estate.admin is not None:
+        found.append(f"admin on {estate.admin.address}")
+    return found
