@@ -1,0 +1,47 @@
+"""What is measured: one line per scenario, and which way of loading it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Load = Literal["wrk", "handshakes", "idle"]
+Origin = Literal["small", "file", "fastapi"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One table of the report.
+
+    `policies`: a limit on every request and an access log to a file, in every server. `origin`: which backends are
+    behind (bench/servers.py). `connections`: how many the load keeps open; for `handshakes` how many it opens at once.
+    """
+
+    name: str
+    title: str
+    load: Load = "wrk"
+    origin: Origin = "small"
+    path: str = "/"
+    tls: bool = False
+    policies: bool = False
+    upload: bool = False
+    connections: int = 64
+
+    @property
+    def unit(self) -> str:
+        """What one event is called in the table."""
+        return "handshake" if self.load == "handshakes" else "request"
+
+
+SCENARIOS = (
+    Scenario("plain", "Small GET, keep-alive"),
+    Scenario("limits", "Small GET, keep-alive, limits and access log on", policies=True),
+    Scenario("tls", "Small GET over TLS, keep-alive", tls=True),
+    Scenario("handshakes", "TLS 1.3 handshakes, no resumption", load="handshakes", tls=True, connections=8),
+    Scenario("download", "10 MB download", origin="file", path="/10m", connections=4),
+    Scenario("upload", "10 MB upload", path="/upload", upload=True, connections=4),
+    Scenario("idle", "Memory of idle keep-alive connections", load="idle", connections=1000),
+    Scenario("idle-tls", "Memory of idle keep-alive connections, TLS", load="idle", tls=True, connections=1000),
+    Scenario("fastapi", "FastAPI on Gunicorn and Uvicorn, end to end, limits and access log on", origin="fastapi",
+             path="/healthz", policies=True),
+)
