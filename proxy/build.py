@@ -187,6 +187,7 @@ class Runtime:
             dry_run=limit.dry_run,
             headers=limit.headers,
             alone=self.model.workers == 1,
+            by_address=limit.key == "address",
         )
 
     def _group(self, name: str, upstream: config.Upstream, old: Group | None) -> Group:

@@ -352,9 +352,12 @@ class Http1:
         exchange.replied = True
         exchange.body_out = len(body)
         minor = exchange.line.minor
-        if head.answer and self._keep and minor and not exchange.extra_fields:
+        if head.simple and self._keep and minor and not exchange.extra_fields:
             self._chunking = False
-            transport.write(head.answer + body)
+            if head.dated:
+                transport.write(head.whole + body)
+            else:
+                transport.write(b"".join((head.forward, self.clock.date, b"\r\n", body)))
             return
         lines = head.forward + exchange.extra_fields
         if not head.dated:

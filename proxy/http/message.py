@@ -132,12 +132,11 @@ class ResponseHead:
 
     `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
     `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
-    `answer` is the whole head for the common case, a dated answer of known length on a connection that stays open; else
-    empty.
+    `simple` is the common case, an answer of known length on a connection that stays open, and `whole` its head if it
+    is dated.
     """
 
     __slots__ = (
-        "answer",
         "known_as",
         "bodyless",
         "chunked",
@@ -148,8 +147,10 @@ class ResponseHead:
         "keep_alive",
         "length",
         "reason",
+        "simple",
         "status",
         "upgrade",
+        "whole",
     )
 
     def __init__(self, status: int, reason: bytes, fields: tuple[Field, ...]) -> None:
@@ -162,7 +163,8 @@ class ResponseHead:
         self.keep_alive = True
         self.upgrade = False
         self.dated = False
-        self.answer = b""
+        self.simple = False
+        self.whole = b""
         self.known_as = b""  # the bytes that it was read from
         self.forward = b""
         self.fault: Fault | None = None

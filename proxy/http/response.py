@@ -65,8 +65,8 @@ def judge_response(status_line: bytes, raw: Sequence[Field], edits: HeaderEdits 
     head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
     head.upgrade = head.status == 101 and b"upgrade" in options
     head.forward = _forwarded(head, [name for name, _ in raw], options, edits)
-    if head.length >= 0 and head.dated and head.keep_alive and not head.bodyless:
-        head.answer = head.forward + b"\r\n"
+    head.simple = head.length >= 0 and head.keep_alive and not head.bodyless
+    head.whole = head.forward + b"\r\n"
     return head
 
 

@@ -28,7 +28,19 @@ class Limit:
     "never". `alone`: no other worker uses the buckets.
     """
 
-    __slots__ = ("buckets", "charge", "counts", "dry_run", "headers", "key", "leaky", "name", "policy", "status")
+    __slots__ = (
+        "buckets",
+        "by_address",
+        "charge",
+        "counts",
+        "dry_run",
+        "headers",
+        "key",
+        "leaky",
+        "name",
+        "policy",
+        "status",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class Limit:
         dry_run: bool = False,
         headers: str = "rejected",
         alone: bool = False,
+        by_address: bool = False,
     ) -> None:
         self.name = name
         self.key = key
@@ -52,6 +65,7 @@ class Limit:
         self.status = status
         self.dry_run = dry_run
         self.headers = headers
+        self.by_address = by_address
         quota = leaky.burst // REQUEST + 1
         window = max(1, -(-quota * REQUEST // leaky.rate))
         self.policy = b'RateLimit-Policy: "%b";q=%d;w=%d\r\n' % (name.encode(), quota, window)
@@ -71,13 +85,14 @@ class Limit:
 class OneLimit:
     """The limit of a route that has one, as a step: the common case, without the bookkeeping of several."""
 
-    __slots__ = ("_charge", "_clock", "_counts", "_delay", "_key", "_limit", "_limits", "_plain")
+    __slots__ = ("_by_address", "_charge", "_clock", "_counts", "_delay", "_key", "_limit", "_limits", "_plain")
 
     def __init__(self, limit: Limit, clock: Clock, parking: Parking, resume: Resume) -> None:
         self._limit = limit
         self._limits = Limits((limit,), clock, parking, resume)
         self._clock = clock
         self._key = limit.key
+        self._by_address = limit.by_address  # the key of an IPv4 client is its address: no need to ask
         self._charge = limit.charge
         self._counts = limit.counts
         self._delay = limit.leaky.burst if limit.leaky.delay is None else limit.leaky.delay
@@ -85,9 +100,11 @@ class OneLimit:
 
     def __call__(self, exchange: Exchange) -> Verdict:
         """Let the exchange pass, park it until its delay is over, or answer it."""
-        key = self._key(exchange)
-        if not key:
-            return None
+        key = exchange.client.packed if self._by_address else b""
+        if len(key) != 4:
+            key = self._key(exchange)
+            if not key:
+                return None
         excess = self._charge(key, int(self._clock.now * 1000))
         if 0 <= excess <= self._delay and self._plain:
             self._counts[0] += 1

@@ -239,7 +239,7 @@ class Link:
                     edits.latest = head
             if (
                 head is not None
-                and head.answer
+                and head.simple
                 and head.length == len(data) - len(head.known_as)
                 and not self._begun
                 and exchange.upload_done
