@@ -470,10 +470,11 @@ class Http1:
             self.release()
 
     def drain(self) -> None:
-        """The worker is going: close when the exchange is over, now if there is none."""
+        """The worker is going: close when the exchange is over, or if none has begun by the wheel's next look, so that
+        a request which is on its way is still answered."""
         self._keep = False
-        if self.exchange is None and not self._begun and self.transport is not None:
-            self._close(linger=False)
+        if self.exchange is None and not self._begun:
+            self.due = min(self.due, self.clock.now)
 
     def _read(self, on: bool) -> None:
         transport = self.transport
