@@ -1,26 +1,26 @@
 """One client connection that speaks HTTP/1.1 or 1.0 (RFC 9112), and a Downstream for the exchange on it.
 
 Rules: one exchange at a time; what a client sends ahead waits in `_begun` and, past STUFFED bytes, in the kernel. Heads
-are read by `reader`, bodies by counting or by `ChunkedDecoder`. A request that cannot be framed beyond doubt is refused
-and the connection closed. Deadlines stand in `due` and are looked at by the wheel. Bookkeeping comes before any call
-that may re-enter (engine, transport).
+are read by `reader`, bodies by `upload`. A request that cannot be framed beyond doubt is refused and the connection
+closed. Deadlines stand in `due` and are looked at by the wheel. Bookkeeping comes before any call that may re-enter
+(engine, transport). Without a `transport` the connection is gone, or another's (`Leave`): nothing that comes counts.
 """
 
 from __future__ import annotations
 
-import socket
-import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
+from proxy.downstream.leave import Leave, reset
+from proxy.downstream.upload import STUFFED, Upload
 from proxy.exchange import Client, Exchange, Route
 from proxy.faults import Fault
-from proxy.http.chunked import LAST, ChunkedDecoder, chunk
+from proxy.http.chunked import LAST, chunk
 from proxy.http.headers import mended
 from proxy.http.message import RequestFields, RequestHead, RequestLine, ResponseHead
-from proxy.http.render import render_reply
+from proxy.http.render import render_head, render_reply
 from proxy.verdict import Reply
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
 
     from proxy.downstream.listener import Listener
 
-STUFFED: Final = 65536  # bytes of a body without a link, or of pipelined requests, that are held before reading stops
 WRITE_HIGH: Final = 65536  # bytes to a slow client that are held before the backend is asked to stop
-LINGER: Final = 1.0  # seconds without a byte after which a closing connection is closed
-LINGER_LONGEST: Final = 5.0  # seconds after which it is closed anyhow
-SLOWEST_BODY: Final = 500  # bytes a second, after GRACE seconds
-GRACE: Final = 10.0
-RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_LINE: Final = RequestLine(b"-", b"-", 1, b"/", b"/", b"")
@@ -45,29 +39,9 @@ class Http1:
     """A client connection. It is its own protocol for uvloop, and the Downstream of its exchanges."""
 
     __slots__ = (
-        "__weakref__",
-        "_backlog",
-        "_begun",
-        "_blocked",
-        "_body_started",
-        "_chunking",
-        "_closing",
-        "_decoder",
-        "_expects",
-        "_give_up",
-        "_held",
-        "_keep",
-        "_left",
-        "_paused",
-        "_pumping",
-        "_tunnel",
-        "client",
-        "clock",
-        "due",
-        "exchange",
-        "listener",
-        "transport",
-    )
+        "_backlog", "_begun", "_blocked", "_chunking", "_keep", "_paused", "_pumping", "_tunnel", "_upload",
+        "client", "clock", "due", "exchange", "listener", "transport"
+    )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -75,17 +49,12 @@ class Http1:
         self.due = NEVER
         self.exchange: Exchange | None = None
         self._begun = b""  # bytes read that no exchange has taken
-        self._left = 0  # bytes of the request body still to come
-        self._decoder: ChunkedDecoder | None = None
+        self._upload: Upload | None = None
         self._keep = True  # the connection outlives its exchange
         self._chunking = False  # the response body is sent in chunks
-        self._expects = False  # the client waits for 100 (Continue)
-        self._closing = False  # nothing that is read counts any more
-        self._give_up = NEVER
         self._pumping = False  # `_pump` is at work further up the stack
-        self._paused = self._held = self._blocked = False
+        self._paused = self._blocked = False
         self._backlog = 0
-        self._body_started = 0.0
         self._tunnel = False
 
     # --- the connection -------------------------------------------------------------------------------------------
@@ -100,7 +69,6 @@ class Http1:
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
         self.transport = None
-        self._closing = True
         self.due = NEVER
         self.listener.dismiss(self)
         exchange = self.exchange
@@ -111,8 +79,8 @@ class Http1:
     def eof_received(self) -> bool:
         """The client sends no more: it is taken as gone, as nginx takes it."""
         exchange = self.exchange
-        if exchange is not None and not self._closing:
-            self._closing = True
+        self.transport = None  # it closes itself when we return
+        if exchange is not None:
             self.clock.now = monotonic()
             engine.left(exchange)
         return False
@@ -136,7 +104,7 @@ class Http1:
             self.due = NEVER if exchange.upload_done else self.clock.now + exchange.route.timeouts.client_body
             if exchange.link is not None:
                 exchange.link.release()
-        elif not self._closing:
+        elif self.transport is not None:
             self.due = self.clock.now + self.listener.timeouts.client_idle
             self._read(True)
             if self._begun:
@@ -145,32 +113,28 @@ class Http1:
     def expired(self, now: float) -> None:
         """What was waited for has not come."""
         self.clock.now = now
-        exchange = self.exchange
-        if self._moving(now):
-            return
-        if self._closing or (exchange is None and self._blocked):
-            self._drop()
-        elif exchange is None:
-            if self._begun:
-                self.refuse(faults.HEADER_TIMEOUT)
-            else:
-                self._close(linger=False)
+        exchange, transport = self.exchange, self.transport
+        if transport is None:
+            self.due = NEVER
         elif self._blocked:
-            engine.failed(exchange, faults.CLIENT_STALLED)
-        elif not exchange.upload_done:
+            self._stalled(transport, exchange)
+        elif exchange is not None:
             engine.failed(exchange, faults.BODY_TIMEOUT)
+        elif self._begun:
+            self.refuse(faults.HEADER_TIMEOUT)
+        else:
+            self._close(linger=False)
 
-    def _moving(self, now: float) -> bool:
-        """Whether the client has taken something of what waits for it; as long as it does, it may go on."""
-        transport = self.transport
-        if transport is None or not (self._blocked or self._closing):
-            return False
+    def _stalled(self, transport: asyncio.Transport, exchange: Exchange | None) -> None:
+        """The client has not taken all for `send` seconds: as long as it takes something, it may go on."""
         backlog, before = transport.get_write_buffer_size(), self._backlog
         self._backlog = backlog
-        if 0 < backlog < before:
-            self.due = now + self.listener.timeouts.send
-            return True
-        return False
+        if backlog < before:
+            self.due = self.clock.now + self.listener.timeouts.send
+        elif exchange is not None:
+            engine.failed(exchange, faults.CLIENT_STALLED)
+        else:
+            self.abort()
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -178,23 +142,21 @@ class Http1:
         """Bytes from the client, whatever they belong to."""
         self.clock.now = monotonic()
         exchange = self.exchange
-        if exchange is None and not self._begun and not self._closing and not self._blocked:
-            head = self.listener.reader.whole.get(data)
-            if head is not None:
-                engine.advance(self._exchange(head))
-                return
-        if self._closing:
-            self._discard()
-        elif exchange is None:
+        if exchange is None:
+            if not self._begun and not self._blocked and self.transport is not None:
+                head = self.listener.reader.whole.get(data)
+                if head is not None:
+                    engine.advance(self._exchange(head))
+                    return
             self._pump(self._begun + data if self._begun else data)
         elif self._tunnel:
             self._forward(exchange, data)
-        elif exchange.upload_done:
+        elif exchange.upload_done or self._upload is None:
             self._begun += data
             if len(self._begun) > STUFFED:
                 self._read(False)
         else:
-            self._body(exchange, data)
+            self._more(exchange, self._upload, data)
 
     def _pump(self, data: bytes) -> None:
         """Take messages from `data` until one has to wait; keep what is left."""
@@ -202,7 +164,7 @@ class Http1:
         self._begun = b""
         self._pumping = True
         reader = self.listener.reader
-        while data and self.exchange is None and not self._closing and not self._blocked:
+        while data and self.exchange is None and self.transport is not None and not self._blocked:
             if reader.bare_lf:
                 data = mended(data)
             end = data.find(b"\r\n\r\n")
@@ -212,7 +174,7 @@ class Http1:
             data = self._message(data, end + 4)
             fresh = True
         self._pumping = False
-        if not self._closing:
+        if self.transport is not None:
             self._begun = data
             if len(data) > STUFFED:
                 self._read(False)
@@ -236,11 +198,13 @@ class Http1:
         fault = exchange.fault
         fields = exchange.fields
         if fault is None and (fields.length > 0 or fields.chunked):
-            fault = self._expect_body(exchange, fields)
-            if fault is None:
-                data = self._take(exchange, data)
+            self._upload = upload = Upload(exchange)
+            if fields.length <= exchange.route.max_body:
+                data = self._take(exchange, upload, data)
                 if self.exchange is not exchange:
                     return data
+            else:
+                fault = faults.BODY_TOO_LARGE
         if fault is not None:
             engine.failed(exchange, fault)
             return b""
@@ -266,73 +230,20 @@ class Http1:
             exchange.client = listener.believe(self.client, fields)
         return exchange
 
-    def _expect_body(self, exchange: Exchange, fields: RequestFields) -> Fault | None:
-        """A request with a body: set up its reading."""
-        exchange.upload_done = False
-        if fields.length > exchange.route.max_body:
-            return faults.BODY_TOO_LARGE
-        self._expects = fields.expects and exchange.line.minor == 1
-        self._left = fields.length
-        self._decoder = ChunkedDecoder() if fields.chunked else None
-        self._body_started = self.clock.now
-        self.due = self.clock.now + exchange.route.timeouts.client_body
-        return None
-
-    def _body(self, exchange: Exchange, data: bytes) -> None:
+    def _more(self, exchange: Exchange, upload: Upload, data: bytes) -> None:
         """More of a request body."""
-        self.due = self.clock.now + exchange.route.timeouts.client_body
-        rest = self._take(exchange, data)
+        rest = self._take(exchange, upload, data)
         if rest and self.exchange is exchange:
             self._begun = rest
-        elif rest and not self._closing:
+        elif rest:
             self._pump(rest)
 
-    def _take(self, exchange: Exchange, data: bytes) -> bytes:
-        """Take the body's part of `data` and pass it on or hold it; gives back what comes behind the body."""
-        decoder = self._decoder
-        rest = b""
-        if decoder is not None:
-            data = decoder.feed(data)
-            if decoder.failed:
-                engine.failed(exchange, faults.BAD_REQUEST)
-                return b""
-            end = decoder.done
-            rest = decoder.rest
-            exchange.trailers = decoder.trailers
-        else:
-            if len(data) > self._left:
-                rest = data[self._left :]
-                data = data[: self._left]
-            self._left -= len(data)
-            end = not self._left
-        exchange.body_in += len(data)
-        if data:
-            self._expects = False
-        fault = self._body_fault(exchange, end)
-        if fault is not None:
-            engine.failed(exchange, fault)
-            return b""
-        if end:
-            exchange.upload_done = True
+    def _take(self, exchange: Exchange, upload: Upload, data: bytes) -> bytes:
+        self.due = self.clock.now + exchange.route.timeouts.client_body
+        rest = upload.take(data)
+        if exchange.upload_done and self.exchange is exchange:
             self.due = NEVER
-        link = exchange.link
-        if link is not None:
-            exchange.streamed = True
-            if data or end:
-                link.body(data, end)
-        else:
-            exchange.body += data
-            if len(exchange.body) > STUFFED and not end:
-                self.hold()
         return rest
-
-    def _body_fault(self, exchange: Exchange, end: bool) -> Fault | None:
-        if exchange.body_in > exchange.route.max_body:
-            return faults.BODY_TOO_LARGE
-        late = self.clock.now - self._body_started - GRACE
-        if late > 0 and not end and not self._held and exchange.body_in < late * SLOWEST_BODY:
-            return faults.BODY_TIMEOUT
-        return None
 
     def refuse(self, fault: Fault) -> None:
         """Answer something that is not a request, and close."""
@@ -359,21 +270,14 @@ class Http1:
             else:
                 transport.write(b"".join((head.forward, self.clock.date, b"\r\n", body)))
             return
-        lines = head.forward + exchange.extra_fields
-        if not head.dated:
-            lines += self.clock.date
         bodyless = head.bodyless or exchange.line.method == b"HEAD"
         self._chunking = head.length < 0 and not bodyless and minor == 1
+        if head.length < 0 and not bodyless and minor == 0:
+            self._keep = False  # the end of the connection is the end of the body
+        lines = render_head(head, exchange.extra_fields, self.clock.date, self._chunking, self._keep, minor)
         if self._chunking:
-            lines += b"Transfer-Encoding: chunked\r\n"
             body = (chunk(body) if body else b"") + (LAST if end else b"")
-        elif head.length < 0 and not bodyless:
-            self._keep = False
-        if not self._keep:
-            lines += b"Connection: close\r\n"
-        elif minor == 0:
-            lines += b"Connection: keep-alive\r\n"
-        transport.write(b"%b\r\n%b" % (lines, body))
+        transport.write(lines + body)
 
     def interim(self, exchange: Exchange, head: ResponseHead) -> None:
         """Send a 1xx response (RFC 9110 section 15.2: not to HTTP/1.0 clients)."""
@@ -408,10 +312,9 @@ class Http1:
 
     def abort(self) -> None:
         """Break off: a reset, so that even a body that ends with the connection is seen not to be whole."""
-        self._closing = True
-        if self.transport is not None:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self.transport.abort()
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            reset(transport)
 
     def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
         """Become a tunnel, and pass on what the client sent ahead."""
@@ -433,12 +336,12 @@ class Http1:
     def done(self) -> None:
         """The exchange is over: the next request, or the end of the connection."""
         exchange, self.exchange = self.exchange, None
-        if self.transport is None or self._closing or exchange is None:
+        if self.transport is None or exchange is None:
             return
         if not self._keep or not exchange.upload_done or self._tunnel:
             self._close(linger=not exchange.upload_done or bool(self._begun) or self._pumping)
             return
-        self._held = False
+        self._upload = None
         if self._paused:
             self._read(True)
         timeouts = exchange.route.timeouts
@@ -450,7 +353,8 @@ class Http1:
 
     def hold(self) -> None:
         """Stop reading the request body."""
-        self._held = True
+        if self._upload is not None:
+            self._upload.held = True
         self.due = NEVER
         self._read(False)
 
@@ -463,8 +367,9 @@ class Http1:
 
     def accept(self) -> None:
         """A link has the request: have the body sent."""
-        if self._expects and self.transport is not None:
-            self._expects = False
+        upload = self._upload
+        if upload is not None and upload.expects and self.transport is not None:
+            upload.expects = False
             self.transport.write(CONTINUE)
         if self._paused:
             self.release()
@@ -486,32 +391,9 @@ class Http1:
                 transport.pause_reading()
 
     def _close(self, linger: bool) -> None:
-        """Close behind what has been written. While the client may still be sending, half-close and read on for a
-        while: closing with unread bytes makes the kernel send a reset, which eats the answer (RFC 9112 section 9.6).
-        """
-        transport = self.transport
-        self._closing = True
+        """Close behind what has been written; `linger` if the client may still be sending."""
+        transport, self.transport = self.transport, None
+        self.due = NEVER
         self._begun = b""
-        if transport is None:
-            return
-        if not linger:
-            self.due = self.clock.now + self.listener.timeouts.send
-            self._backlog = transport.get_write_buffer_size() + 1
-            transport.close()
-            return
-        self._give_up = self.clock.now + LINGER_LONGEST
-        self.due = self.clock.now + LINGER
-        self._read(True)
-        if transport.can_write_eof():
-            transport.write_eof()
-
-    def _discard(self) -> None:
-        now = self.clock.now
-        if now < self._give_up:
-            self.due = min(now + LINGER, self._give_up)
-        else:
-            self._drop()
-
-    def _drop(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
+        if transport is not None:
+            self.listener.replace(self, Leave(self.listener, transport, linger))

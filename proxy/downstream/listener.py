@@ -16,6 +16,7 @@ from typing import Protocol
 
 from proxy.clock import Clock, Wheel
 from proxy.downstream.h1 import Http1
+from proxy.downstream.leave import Leave
 from proxy.downstream.reader import HeadReader
 from proxy.exchange import Client
 from proxy.http.message import RequestFields
@@ -84,7 +85,7 @@ class Listener:
         self.scheme = scheme
         self.clock = clock
         self.wheel = wheel
-        self.connections: set[Http1] = set()
+        self.connections: set[Http1 | Leave] = set()
         self.draining = False
         self.server: asyncio.Server | None = None
         self._count = counter
@@ -130,7 +131,14 @@ class Listener:
         trusted = bool(self.trust.networks) and self.trust.holds(address)
         return Client(text, address.packed, self.scheme, render_identity(text, self.scheme), trusted)
 
-    def dismiss(self, connection: Http1) -> None:
+    def replace(self, connection: Http1, leave: Leave) -> None:
+        """A connection is over, and another looks after its end."""
+        self.connections.discard(connection)
+        self.wheel.discard(connection)
+        self.connections.add(leave)
+        self.wheel.add(leave)
+
+    def dismiss(self, connection: Http1 | Leave) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         self.wheel.discard(connection)

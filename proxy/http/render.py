@@ -8,6 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from proxy.http.message import ResponseHead
 from proxy.http.response import HeaderEdits
 from proxy.verdict import Reply
 
@@ -34,6 +35,18 @@ def render_reply(reply: Reply, edits: HeaderEdits, date: bytes, keep: bool, mino
         connection,
     )
     return head, b"" if bodyless else body
+
+
+def render_head(head: ResponseHead, extra: bytes, date: bytes, chunking: bool, keep: bool, minor: int) -> bytes:
+    """A backend's head for a client of HTTP/1.`minor`, through its empty line."""
+    connection = b"" if keep and minor else (b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n")
+    return b"%b%b%b%b%b\r\n" % (
+        head.forward,
+        extra,
+        b"" if head.dated else date,
+        b"Transfer-Encoding: chunked\r\n" if chunking else b"",
+        connection,
+    )
 
 
 def render_identity(address: bytes, scheme: bytes, chain: bytes = b"") -> bytes:

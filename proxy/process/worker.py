@@ -117,8 +117,7 @@ class Worker:
         for listener in self.listeners():
             listener.close()
             for connection in tuple(listener.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
+                connection.abort()
         with contextlib.suppress(Exception):
             # One turn of the loop lets the connections hear that they are lost, and so be logged.
             self.loop.run_until_complete(asyncio.sleep(0))

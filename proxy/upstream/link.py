@@ -14,7 +14,8 @@ from proxy import engine, faults
 from proxy.clock import NEVER
 from proxy.exchange import Exchange
 from proxy.faults import Fault
-from proxy.http.chunked import LAST, ChunkedDecoder, chunk
+from proxy.http.body import Body, UntilClose, body_of
+from proxy.http.chunked import LAST, chunk
 from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
 from proxy.upstream.reader import MAX_HEAD, read_response
@@ -27,26 +28,18 @@ if TYPE_CHECKING:
 WRITE_HIGH: Final = 65536  # bytes to a slow backend that are held before the client is asked to stop
 INTERIMS: Final = 16  # 1xx responses to one request
 
-# How the end of a body is known
-_COUNTED: Final = 0
-_CHUNKED: Final = 1
-_UNTIL_CLOSE: Final = 2
-
 
 class Link:
     """A pooled connection. It is its own protocol for uvloop."""
 
     __slots__ = (
-        "__weakref__",
         "_begun",
         "_blocked",
+        "_body",
         "_chunking",
-        "_decoder",
-        "_framing",
         "_head",
         "_held",
         "_interims",
-        "_left",
         "_tunnel",
         "clock",
         "due",
@@ -64,10 +57,8 @@ class Link:
         self.used = 0  # exchanges that were started here
         self.transport: asyncio.Transport | None = None
         self._begun = b""  # a head that is not whole
-        self._head: ResponseHead | None = None
-        self._framing = _COUNTED
-        self._left = 0
-        self._decoder: ChunkedDecoder | None = None
+        self._head: ResponseHead | None = None  # of the answer whose body is being read
+        self._body: Body = UntilClose()
         self._interims = 0
         self._chunking = False  # the request body is sent in chunks
         self._blocked = self._held = self._tunnel = False
@@ -88,7 +79,7 @@ class Link:
         if exchange is None:
             return
         self.clock.now = monotonic()
-        if self._tunnel or (self._head is not None and self._framing == _UNTIL_CLOSE and exc is None):
+        if self._tunnel or (self._head is not None and isinstance(self._body, UntilClose) and exc is None):
             self._let_go(exchange, False)
             exchange.downstream.body(b"", True)
             engine.finish(exchange)
@@ -251,7 +242,7 @@ class Link:
             else:
                 self._read_head(exchange, data)
         else:
-            self._read_body(exchange, data)
+            self._read_body(exchange, self._head, data)
 
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
         """Take response heads until a final one is whole."""
@@ -305,63 +296,42 @@ class Link:
 
     def _begin_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """The final head is here, and `data` is what follows it."""
-        length = head.length
         if head.bodyless or exchange.line.method == b"HEAD":
             self._let_go(exchange, head.keep_alive and not data)
             engine.answered(exchange, head, b"", True)
             return
+        if not head.length:
+            self._let_go(exchange, head.keep_alive and not data)
+            engine.answered(exchange, head, b"", True)
+            return
         self._head = head
-        self._left = max(length, 0)
-        self._decoder = None
-        if head.chunked:
-            self._framing = _CHUNKED
-            self._decoder = ChunkedDecoder()
-        else:
-            self._framing = _COUNTED if length >= 0 else _UNTIL_CLOSE
-        data, end = self._take(data)
-        if self._decoder is not None and self._decoder.failed:
+        self._body = body = body_of(head.length, head.chunked)
+        data = body.feed(data)
+        if body.failed:
             self._fail(exchange, faults.BAD_RESPONSE)
             return
-        if end:
-            self._let_go(exchange, head.keep_alive)
-        engine.answered(exchange, head, data, end)
+        if body.done:
+            self._let_go(exchange, head.keep_alive and not body.rest)
+        engine.answered(exchange, head, data, body.done)
 
-    def _read_body(self, exchange: Exchange, data: bytes) -> None:
-        data, end = self._take(data)
-        decoder = self._decoder
-        if decoder is not None and decoder.failed:
+    def _read_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
+        """More of the body. What is beyond its end costs the link its life."""
+        body = self._body
+        data = body.feed(data)
+        if body.failed:
             self._fail(exchange, faults.BAD_RESPONSE)
-        elif end:
-            head = self._head
-            trailers = decoder.trailers if decoder is not None and exchange.route.trailers else b""
-            self._let_go(exchange, head is not None and head.keep_alive)
-            exchange.downstream.body(data, True, trailers)
+        elif body.done:
+            self._let_go(exchange, head.keep_alive and not body.rest)
+            exchange.downstream.body(data, True, body.trailers if exchange.route.trailers else b"")
             engine.finish(exchange)
         elif data:
             exchange.downstream.body(data, False)
-
-    def _take(self, data: bytes) -> tuple[bytes, bool]:
-        """The body's part of `data`, and whether the body ends there. What is beyond it costs the link its life."""
-        if self._framing == _COUNTED:
-            size = len(data)
-            if size > self._left:
-                data = data[: self._left]
-                self._begun = b"excess"
-            self._left -= len(data)
-            return data, not self._left
-        decoder = self._decoder
-        if decoder is None:
-            return data, False
-        data = decoder.feed(data)
-        if decoder.rest:
-            self._begun = b"excess"
-        return data, decoder.done
 
     def _let_go(self, exchange: Exchange, keep: bool) -> None:
         """Done with an exchange: back to the pool if nothing speaks against it, else closed."""
         self.exchange = exchange.link = None
         keep = keep and exchange.upload_done and not self._begun and not self._blocked
-        self._head = self._decoder = None
+        self._head = None
         if self.transport is None:
             return
         if keep:

@@ -1,0 +1,86 @@
+"""A client connection that is over: what has been written goes out, and what still comes in is thrown away.
+
+Rules: while a client may still be sending, closing at once would make the kernel answer with a reset, which eats the
+response that the client has not read yet (RFC 9112 section 9.6); so the connection is half-closed and read on for a
+while, at most LINGER seconds without a byte and LONGEST in all. One that has nothing to read is closed behind what was
+written, as long as the client takes some of it every `send` seconds.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.downstream.listener import Listener
+
+LINGER: Final = 1.0
+LONGEST: Final = 5.0
+RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close at once and so that the other side cannot take it for a proper end, not even of a body without a length."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    transport.abort()
+
+
+class Leave:
+    """Takes over from the protocol of a connection, until it is gone."""
+
+    __slots__ = ("_backlog", "_give_up", "_listener", "_transport", "due")
+
+    def __init__(self, listener: Listener, transport: asyncio.Transport, linger: bool) -> None:
+        self._listener = listener
+        self._transport = transport
+        self._backlog = transport.get_write_buffer_size() + 1
+        now = listener.clock.now
+        transport.set_protocol(self)  # type: ignore[arg-type]  # uvloop asks for the methods, not for the base class
+        if linger:
+            self._give_up = now + LONGEST
+            self.due = now + LINGER
+            if transport.can_write_eof():
+                transport.write_eof()
+            transport.resume_reading()
+        else:
+            self._give_up = 0.0
+            self.due = now + listener.timeouts.send
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing that counts."""
+        self.due = min(monotonic() + LINGER, self._give_up)
+
+    def eof_received(self) -> bool:
+        """The client has finished too."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._listener.dismiss(self)
+
+    def pause_writing(self) -> None:
+        """Nothing more will be written."""
+
+    def resume_writing(self) -> None:
+        """Nothing more will be written."""
+
+    def expired(self, now: float) -> None:
+        """Enough, unless the client is still taking what was written."""
+        backlog, before = self._transport.get_write_buffer_size(), self._backlog
+        self._backlog = backlog
+        if 0 < backlog < before:
+            self.due = now + self._listener.timeouts.send
+        else:
+            self._transport.abort()
+
+    def drain(self) -> None:
+        """It is leaving already."""
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
