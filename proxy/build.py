@@ -37,6 +37,7 @@ from proxy.upstream.group import Group
 from proxy.upstream.pool import Pool
 
 NO_LIMIT = 1 << 62
+BACKEND_WORDS = ("inflight", "taken", "failures", "down_until_ms")
 NOBODY = "-"  # the site of what belongs to no site: redirects of a listener, requests that cannot be read
 
 
@@ -62,6 +63,7 @@ class Counts:
     def __init__(self, place: Place) -> None:
         self._cells = place.arena.cells(place.row)
         self._columns = place.arena.layout.columns
+        self._clock = place.clock
         self.sites: dict[str, SiteCounts] = {}
         self.limits: dict[str, list[int]] = {}
         self.faults = FaultCounts()
@@ -94,6 +96,9 @@ class Counts:
             backend.reported = (backend.taken, backend.failures)
             if not backend.counted:
                 self.in_flight(upstream, backend)
+            if backend.fails:
+                until = int((backend.checked + backend.fail_timeout) * 1000) if backend.out(self._clock.now) else 0
+                self._cells[self._columns["backend", upstream, backend.address, "down_until_ms"]] = until
 
     def in_flight(self, upstream: str, backend: Backend) -> None:
         """Set the cell that the backend's gauge would keep."""
@@ -327,7 +332,7 @@ def counters(model: Model) -> list[Name]:
         names += [("site", site, name) for name in ("duration_us", "bytes_in", "bytes_out")]
     for name, upstream in model.upstream.items():
         for server in upstream.servers:
-            names += [("backend", name, server.address, word) for word in ("inflight", "taken", "failures")]
+            names += [("backend", name, server.address, word) for word in BACKEND_WORDS]
     for limit in model.limit:
         names += [("limit", limit, outcome) for outcome in OUTCOMES]
     return names

@@ -84,11 +84,11 @@ def backend(standing: Standing, upstream: str, server: Server, monotonic: float)
 
 
 def state(standing: Standing, upstream: str, server: Server, monotonic: float) -> str:
-    """ "down" when configured so or when every worker keeps it out for its failures; else "backup" or "up"."""
+    """ "down" when configured so or while a worker keeps it out for its failures; else "backup" or "up"."""
     name = ("backend", upstream, server.address, "down_until_ms")
     out = False
     if name in standing.arena.layout and standing.pids:
-        out = all(standing.cell(slot, *name) > monotonic * 1000 for slot in standing.pids)
+        out = any(standing.cell(slot, *name) > monotonic * 1000 for slot in standing.pids)
     if server.down or out:
         return "down"
     return "backup" if server.backup else "up"
