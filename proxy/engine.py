@@ -69,7 +69,7 @@ def failed(exchange: Exchange, fault: Fault) -> None:
     if link is not None:
         link.abort()
     if backend is not None:
-        backend.settle(exchange.clock.now, fault.blame is faults.BACKEND, fault.health)
+        backend.settle(exchange.clock.now, fault.health, fault.health)
     if may_retry(exchange, fault):
         exchange.fault = fault
         if fault is faults.REUSE_RACE:  # no verdict on the backend: it may have the exchange again, on a new connection
@@ -85,7 +85,7 @@ def failed(exchange: Exchange, fault: Fault) -> None:
         exchange.downstream.abort()
         finish(exchange)
     else:
-        reply(exchange, Reply(fault.status, close=fault.blame is faults.CLIENT))
+        reply(exchange, Reply(fault.status, fields=fault.fields, close=fault.blame is faults.CLIENT))
 
 
 def may_retry(exchange: Exchange, fault: Fault) -> bool:

@@ -22,15 +22,18 @@ ALWAYS: Final = 2  # not one byte was sent, so any method may be sent elsewhere
 class Fault:
     """One row of the table. `name` appears in the log, the metrics and the documentation."""
 
-    __slots__ = ("blame", "health", "name", "reason", "retry", "status")
+    __slots__ = ("blame", "fields", "health", "name", "reason", "retry", "status")
 
-    def __init__(self, name: str, blame: str, status: int, retry: int, health: bool, reason: str) -> None:
+    def __init__(
+        self, name: str, blame: str, status: int, retry: int, health: bool, reason: str, fields: bytes = b""
+    ) -> None:
         self.name = name
         self.blame = blame
         self.status = status
         self.retry = retry
         self.health = health
         self.reason = reason
+        self.fields = fields  # field lines of the answer
 
     def __repr__(self) -> str:
         return f"<Fault {self.name}>"
@@ -43,7 +46,15 @@ BODY_TIMEOUT: Final = Fault("body_timeout", CLIENT, 408, NEVER, False, "request 
 BODY_TOO_LARGE: Final = Fault("body_too_large", CLIENT, 413, NEVER, False, "request body over the limit")
 TARGET_TOO_LONG: Final = Fault("target_too_long", CLIENT, 414, NEVER, False, "request target over the limit")
 HEAD_TOO_LARGE: Final = Fault("head_too_large", CLIENT, 431, NEVER, False, "request head over the limit")
-METHOD_REFUSED: Final = Fault("method_refused", CLIENT, 405, NEVER, False, "method not served here")
+METHOD_REFUSED: Final = Fault(
+    "method_refused",
+    CLIENT,
+    405,
+    NEVER,
+    False,
+    "method not served here",
+    b"Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n",
+)
 METHOD_UNKNOWN: Final = Fault("method_unknown", CLIENT, 501, NEVER, False, "unknown method")
 CODING_UNKNOWN: Final = Fault("coding_unknown", CLIENT, 501, NEVER, False, "unknown transfer coding")
 VERSION_UNKNOWN: Final = Fault("version_unknown", CLIENT, 505, NEVER, False, "HTTP version not supported")

@@ -101,14 +101,15 @@ class Http1:
         self._blocked = False
         exchange = self.exchange
         if exchange is not None:
-            self.due = NEVER if exchange.upload_done else self.clock.now + exchange.route.timeouts.client_body
+            waits = not exchange.upload_done and not self._paused
+            self.due = self.clock.now + exchange.route.timeouts.client_body if waits else NEVER
             if exchange.link is not None:
                 exchange.link.release()
         elif self.transport is not None:
             self.due = self.clock.now + self.listener.timeouts.client_idle
             self._read(True)
             if self._begun:
-                self._pump(self._begun)
+                self._pump(self._begun, True)
 
     def expired(self, now: float) -> None:
         """What was waited for has not come."""
@@ -148,19 +149,26 @@ class Http1:
                 if head is not None:
                     engine.advance(self._exchange(head))
                     return
-            self._pump(self._begun + data if self._begun else data)
+            begun = self._begun
+            self._pump(begun + data if begun else data, not begun)
         elif self._tunnel:
-            self._forward(exchange, data)
+            exchange.body_in += len(data)
+            if exchange.link is not None:
+                exchange.link.body(data, False)
         elif exchange.upload_done or self._upload is None:
             self._begun += data
             if len(self._begun) > STUFFED:
                 self._read(False)
         else:
-            self._more(exchange, self._upload, data)
+            rest = self._take(exchange, self._upload, data)
+            if rest:
+                self._pump(rest, True)
 
-    def _pump(self, data: bytes) -> None:
-        """Take messages from `data` until one has to wait; keep what is left."""
-        fresh = not self._begun  # the header deadline does not run yet: activity alone must not extend it
+    def _pump(self, data: bytes, fresh: bool) -> None:
+        """Take messages from `data` until one has to wait; keep what is left.
+
+        `fresh`: the header deadline does not run yet; activity alone must not extend it.
+        """
         self._begun = b""
         self._pumping = True
         reader = self.listener.reader
@@ -176,7 +184,7 @@ class Http1:
         self._pumping = False
         if self.transport is not None:
             self._begun = data
-            if len(data) > STUFFED:
+            if len(data) > STUFFED and (self.exchange is not None or self._blocked):
                 self._read(False)
 
     def _unfinished(self, data: bytes, fresh: bool) -> None:
@@ -230,14 +238,6 @@ class Http1:
             exchange.client = listener.believe(self.client, fields)
         return exchange
 
-    def _more(self, exchange: Exchange, upload: Upload, data: bytes) -> None:
-        """More of a request body."""
-        rest = self._take(exchange, upload, data)
-        if rest and self.exchange is exchange:
-            self._begun = rest
-        elif rest:
-            self._pump(rest)
-
     def _take(self, exchange: Exchange, upload: Upload, data: bytes) -> bytes:
         self.due = self.clock.now + exchange.route.timeouts.client_body
         rest = upload.take(data)
@@ -262,6 +262,8 @@ class Http1:
             return
         exchange.replied = True
         exchange.body_out = len(body)
+        if end and not exchange.upload_done:
+            self._keep = False  # the rest of the request will not be read
         minor = exchange.line.minor
         if head.simple and self._keep and minor and not exchange.extra_fields:
             self._chunking = False
@@ -304,7 +306,8 @@ class Http1:
         exchange.replied = True
         if reply.close or not exchange.upload_done:
             self._keep = False
-        head, body = render_reply(reply, exchange.route.edits, self.clock.date, self._keep, exchange.line.minor)
+        lines = self.clock.date + exchange.extra_fields
+        head, body = render_reply(reply, exchange.route.edits, lines, self._keep, exchange.line.minor)
         if exchange.line.method == b"HEAD":
             body = b""
         exchange.body_out = len(body)
@@ -325,13 +328,8 @@ class Http1:
         self.transport.write(b"%bConnection: upgrade\r\nUpgrade: websocket\r\n\r\n%b" % (head.forward, rest))
         ahead, self._begun = self._begun, b""
         if ahead:
-            self._forward(exchange, ahead)
+            self.data_received(ahead)
         self._read(True)
-
-    def _forward(self, exchange: Exchange, data: bytes) -> None:
-        exchange.body_in += len(data)
-        if exchange.link is not None:
-            exchange.link.body(data, False)
 
     def done(self) -> None:
         """The exchange is over: the next request, or the end of the connection."""
@@ -347,22 +345,24 @@ class Http1:
         timeouts = exchange.route.timeouts
         self.due = self.clock.now + (timeouts.send if self._blocked else timeouts.client_idle)
         if self._begun and not self._pumping:
-            self._pump(self._begun)
+            self._pump(self._begun, True)
 
     # --- reading and closing ----------------------------------------------------------------------------------------
 
     def hold(self) -> None:
         """Stop reading the request body."""
         if self._upload is not None:
-            self._upload.held = True
+            self._upload.hold()
         self.due = NEVER
         self._read(False)
 
     def release(self) -> None:
         """Read on."""
         exchange = self.exchange
-        if exchange is not None and not exchange.upload_done:
-            self.due = self.clock.now + exchange.route.timeouts.client_body
+        if exchange is not None and not exchange.upload_done and self._upload is not None:
+            self._upload.release()
+            if not self._blocked:
+                self.due = self.clock.now + exchange.route.timeouts.client_body
         self._read(True)
 
     def accept(self) -> None:

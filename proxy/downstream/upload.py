@@ -20,9 +20,9 @@ GRACE: Final = 10.0
 
 
 class Upload:
-    """A request body. `expects`: the client waits for 100 (Continue); `held`: it was ever asked to wait."""
+    """A request body. `expects`: the client waits for 100 (Continue)."""
 
-    __slots__ = ("_body", "_exchange", "_started", "expects", "held")
+    __slots__ = ("_body", "_counted", "_exchange", "_held", "_started", "expects")
 
     def __init__(self, exchange: Exchange) -> None:
         fields = exchange.fields
@@ -31,7 +31,18 @@ class Upload:
         self._body = body_of(fields.length, fields.chunked)
         self._started = exchange.clock.now
         self.expects = fields.expects and exchange.line.minor == 1
-        self.held = False
+        self._counted = 0  # bytes that had come at `_started`
+        self._held = False
+
+    def hold(self) -> None:
+        """The client is asked to wait: from here on it is not its fault if nothing comes."""
+        self._held = True
+
+    def release(self) -> None:
+        """It may send again: its rate is measured from here."""
+        self._held = False
+        self._started = self._exchange.clock.now
+        self._counted = self._exchange.body_in
 
     def take(self, data: bytes) -> bytes:
         """Take the body's part of `data` and pass it on or keep it; gives back what comes behind the body.
@@ -68,6 +79,7 @@ class Upload:
         if exchange.body_in > exchange.route.max_body:
             return faults.BODY_TOO_LARGE
         late = exchange.clock.now - self._started - GRACE
-        if late > 0 and not self.held and not self._body.done and exchange.body_in < late * SLOWEST:
+        come = exchange.body_in - self._counted
+        if late > 0 and not self._held and not self._body.done and come < late * SLOWEST:
             return faults.BODY_TIMEOUT
         return None

@@ -16,24 +16,19 @@ REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 REASONS[499] = b"Client Closed Request"  # nginx's word for it
 
 
-def render_reply(reply: Reply, edits: HeaderEdits, date: bytes, keep: bool, minor: int) -> tuple[bytes, bytes]:
-    """The head (through its empty line) and the body of an answer of our own."""
+def render_reply(reply: Reply, edits: HeaderEdits, lines: bytes, keep: bool, minor: int) -> tuple[bytes, bytes]:
+    """The head (through its empty line, with further `lines`) and the body of an answer of our own."""
     reason = REASONS.get(reply.status, b"")
     body = reply.body
     if body is None:
         body = b"%d %b\n" % (reply.status, reason)
     bodyless = reply.status < 200 or reply.status in (204, 304)
-    framing = b"" if bodyless else b"Content-Type: %b\r\nContent-Length: %d\r\n" % (reply.content_type, len(body))
+    lines = b"Server: frontgate\r\n%b%b" % (lines, reply.fields)
+    framing = b"" if bodyless else b"Content-Length: %d\r\n" % len(body)
+    if not bodyless:
+        lines += b"Content-Type: %b\r\n" % reply.content_type
     connection = b"" if keep and minor else (b"Connection: keep-alive\r\n" if keep else b"Connection: close\r\n")
-    head = b"HTTP/1.1 %d %b\r\nServer: frontgate\r\n%b%b%b%b%b\r\n" % (
-        reply.status,
-        reason,
-        date,
-        framing,
-        reply.fields,
-        edits.appended,
-        connection,
-    )
+    head = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (reply.status, reason, edits.edit(lines), framing, connection)
     return head, b"" if bodyless else body
 
 

@@ -16,6 +16,7 @@ from proxy.http.headers import CONTROL, LENGTH, NOT_FORWARDED, OURS, TOKEN, conn
 from proxy.http.message import Field, RequestFields, RequestLine, quoted
 from proxy.http.target import valid_host
 
+UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 VIA: Final = b"Via: 1.1 frontgate\r\n"  # RFC 9110 section 7.6.3: a gateway MUST say it in requests
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
 
@@ -49,9 +50,15 @@ def joint_fault(line: RequestLine, fields: RequestFields) -> Fault | None:
         return faults.BAD_REQUEST
     if line.authority is not None and line.authority.lower() != fields.host.lower():
         return faults.BAD_REQUEST
-    if fields.upgrade and (line.method != b"GET" or fields.chunked or fields.length > 0):
-        return faults.BAD_REQUEST  # RFC 6455 section 4.1: GET, and what a body would be there is anybody's guess
+    if fields.upgrade and (fields.chunked or fields.length > 0):
+        return faults.BAD_REQUEST  # whether the body or the new protocol comes first is anybody's guess
     return None
+
+
+def upgrades(line: RequestLine, fields: RequestFields) -> bool:
+    """Whether a request asks for WebSocket as it must (RFC 6455 section 4.1); else its Upgrade is ignored, as RFC 9110
+    section 7.8 has it for HTTP/1.0 and lets us for the rest."""
+    return fields.upgrade and line.method == b"GET" and line.minor == 1
 
 
 def forwarded_lines(judged: RequestFields, names: Sequence[bytes], options: set[bytes]) -> bytes:
@@ -67,8 +74,6 @@ def forwarded_lines(judged: RequestFields, names: Sequence[bytes], options: set[
         lines.append(b"%b: %b\r\n" % (name, value))
     if judged.chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    if judged.upgrade:
-        lines.append(b"Connection: upgrade\r\nUpgrade: websocket\r\n")
     lines.append(VIA)
     return b"".join(lines)
 

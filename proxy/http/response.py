@@ -14,7 +14,7 @@ from proxy import faults
 from proxy.http.headers import CONTROL, HOP_BY_HOP, LENGTH, TOKEN, connection_options
 from proxy.http.message import Field, ResponseHead
 
-STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
 NONE: Final = ResponseHead(0, b"", ())

@@ -16,6 +16,7 @@ from proxy.http.target import host_name
 from proxy.timeouts import Timeouts
 
 MEMO: Final = 4096
+LONGEST: Final = 256  # bytes of a name or path that is remembered
 
 
 class Route:
@@ -82,7 +83,8 @@ class Site:
             found = self._longest(path)
             if len(self._memo) >= MEMO:
                 self._memo.clear()
-            self._memo[path] = found
+            if len(path) <= LONGEST:
+                self._memo[path] = found
         return found
 
     def _longest(self, path: bytes) -> Route:
@@ -117,7 +119,8 @@ class Sites:
             found = self._default if host is None else self.named(host_name(host))
             if len(self._memo) >= MEMO:
                 self._memo.clear()
-            self._memo[host] = found
+            if host is None or len(host) <= LONGEST:
+                self._memo[host] = found
         return found
 
     def named(self, name: bytes) -> Site:

@@ -18,6 +18,7 @@ from proxy.http.body import Body, UntilClose, body_of
 from proxy.http.chunked import LAST, chunk
 from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
+from proxy.http.request import UPGRADE, upgrades
 from proxy.upstream.reader import MAX_HEAD, read_response
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Link:
         "due",
         "exchange",
         "pool",
+        "reused",
         "transport",
         "used",
     )
@@ -55,6 +57,7 @@ class Link:
         self.due = NEVER
         self.exchange: Exchange | None = None
         self.used = 0  # exchanges that were started here
+        self.reused = False  # it has been idle, so the backend may have closed it just now
         self.transport: asyncio.Transport | None = None
         self._begun = b""  # a head that is not whole
         self._head: ResponseHead | None = None  # of the answer whose body is being read
@@ -85,7 +88,7 @@ class Link:
             engine.finish(exchange)
         elif self._head is not None:
             self._fail(exchange, faults.TRUNCATED)
-        elif self.used > 1 and not self._begun:
+        elif self.reused and not self._begun and not self._interims:
             self._fail(exchange, faults.REUSE_RACE)
         else:
             self._fail(exchange, faults.CLOSED_EARLY)
@@ -109,7 +112,7 @@ class Link:
         self._blocked = False
         exchange = self.exchange
         if exchange is not None:
-            self.due = self.clock.now + exchange.route.timeouts.read if exchange.upload_done else NEVER
+            self.due = NEVER if self._held else self._patience(exchange)
             exchange.downstream.release()
 
     def expired(self, now: float) -> None:
@@ -140,7 +143,7 @@ class Link:
         if fields.chunked:
             body = (chunk(body) if body else b"") + (self._last(exchange) if done else b"")
         lines = fields.forward
-        if fields.host is None or client.host_line or exchange.route.request_edits.any:
+        if fields.host is None or fields.upgrade or client.host_line or exchange.route.request_edits.any:
             lines = self._edited(exchange)
         transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
         if done:
@@ -158,10 +161,8 @@ class Link:
             return
         if self._chunking:
             data = (chunk(data) if data else b"") + (self._last(exchange) if end else b"")
-        if end:
-            self.due = self.clock.now + exchange.route.timeouts.read
-        elif self._tunnel:
-            self.due = self.clock.now + exchange.route.timeouts.tunnel
+        if (end or self._tunnel) and not self._held and not self._blocked:
+            self.due = self._patience(exchange)
         if data:
             transport.write(data)
 
@@ -177,9 +178,8 @@ class Link:
         exchange = self.exchange
         if self._held and self.transport is not None:
             self._held = False
-            if exchange is not None:
-                timeouts = exchange.route.timeouts
-                self.due = self.clock.now + (timeouts.tunnel if self._tunnel else timeouts.read)
+            if exchange is not None and not self._blocked:
+                self.due = self._patience(exchange)
             self.transport.resume_reading()
 
     def abort(self) -> None:
@@ -194,6 +194,13 @@ class Link:
         if transport is not None:
             transport.abort()
 
+    def _patience(self, exchange: Exchange) -> float:
+        """Until when the backend has to say something; while the client sends, it need not."""
+        timeouts = exchange.route.timeouts
+        if self._tunnel:
+            return self.clock.now + timeouts.tunnel
+        return self.clock.now + timeouts.read if exchange.upload_done else NEVER
+
     def _last(self, exchange: Exchange) -> bytes:
         if exchange.trailers and exchange.route.trailers:
             return b"0\r\n%b\r\n" % exchange.trailers
@@ -206,6 +213,8 @@ class Link:
             lines = b"Host: %b\r\n%b" % (self.pool.host, lines)
         elif client.host_line:
             lines = lines.replace(fields.host_line, client.host_line, 1)
+        if upgrades(exchange.line, fields):
+            lines += UPGRADE
         return exchange.route.request_edits.edit(lines)
 
     # --- responses --------------------------------------------------------------------------------------------------
@@ -217,9 +226,10 @@ class Link:
         if exchange is None:
             self.close()  # unasked: RFC 9112 section 9.2 leaves no other reading than an attack or a broken backend
             return
-        self.due = now + exchange.route.timeouts.read
+        if not self._blocked:
+            self.due = now + exchange.route.timeouts.read
         if self._tunnel:
-            self.due = now + exchange.route.timeouts.tunnel
+            self.due = self._patience(exchange)
             exchange.downstream.body(data, False)
         elif self._head is None:
             edits = exchange.route.edits
@@ -280,7 +290,7 @@ class Link:
         """A 1xx response; False when no final one follows here."""
         self._interims += 1
         if head.status == 101:
-            if not exchange.fields.upgrade or not head.upgrade:
+            if not head.upgrade or not upgrades(exchange.line, exchange.fields):
                 self._fail(exchange, faults.BAD_RESPONSE)
             else:
                 self._tunnel = True
@@ -310,9 +320,16 @@ class Link:
         if body.failed:
             self._fail(exchange, faults.BAD_RESPONSE)
             return
-        if body.done:
-            self._let_go(exchange, head.keep_alive and not body.rest)
-        engine.answered(exchange, head, data, body.done)
+        if not body.done:
+            engine.answered(exchange, head, data, False)
+            return
+        self._let_go(exchange, head.keep_alive and not body.rest)
+        if body.trailers and exchange.route.trailers:
+            engine.answered(exchange, head, data, False)
+            exchange.downstream.body(b"", True, body.trailers)
+            engine.finish(exchange)
+        else:
+            engine.answered(exchange, head, data, True)
 
     def _read_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """More of the body. What is beyond its end costs the link its life."""

@@ -75,6 +75,7 @@ class Pool:
             link.close()
         else:
             link.due = self.clock.now + self.idle_time
+            link.reused = True
             self._idle.append(link)
 
     def forget(self, link: Link) -> None:
