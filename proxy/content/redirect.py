@@ -22,7 +22,10 @@ class Redirect:
         host = exchange.fields.host
         name = host_name(host) if host is not None else b"localhost"
         place = self._to.replace(b"{scheme}", exchange.client.scheme).replace(b"{host}", name)
-        place = place.replace(b"{path}", exchange.line.origin)
+        path = exchange.line.origin
+        if place.startswith(b"{path}"):  # `//evil` alone would name a host (RFC 3986 section 4.2)
+            path = b"/" + path.lstrip(b"/")
+        place = place.replace(b"{path}", path)
         engine.reply(exchange, Reply(self._status, fields=b"Location: %b\r\n" % place))
 
 

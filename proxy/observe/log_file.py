@@ -6,20 +6,22 @@ and is then dropped and counted. Several processes append to one file; each writ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import stat
 from typing import Final
 
 FULL: Final = 1 << 20  # bytes that are kept for a log that does not take them
 
 
 class LogFile:
-    """`path` is a path or "-" (standard output). `dropped` counts lines that could not be written.
+    """`path` is a path or "-" (standard output); OSError if it cannot be opened. `dropped` counts lost lines.
 
     `write` adds a line, with its line end; it is the append of a list, because that is what logging costs a request.
     """
 
-    __slots__ = ("_fd", "_lines", "dropped", "path", "write")
+    __slots__ = ("_fd", "_lines", "_regular", "dropped", "path", "write")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -27,46 +29,52 @@ class LogFile:
         self._lines: list[bytes] = []
         self.write = self._lines.append
         self._fd = -1
-        self.reopen()
+        self._regular = False
+        self._open()
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write what has gathered, as far as it can be written without waiting."""
         if not self._lines:
             return
         lines = b"".join(self._lines)
-        if self._ready():
-            try:
-                lines = lines[os.write(self._fd, lines) :]
-            except OSError:
-                self._fd = -1 if self.path != "-" else self._fd
+        if self._fd < 0:
+            self.reopen()
+        with contextlib.suppress(OSError):  # the disk is full, say: it may have room at the next tick
+            lines = self._written(lines)
         if len(lines) > FULL:
             self.dropped += lines.count(b"\n")
             lines = b""
         self._lines[:] = [lines] if lines else []
 
     def reopen(self) -> None:
-        """Open the file anew, for whoever has moved it away. OSError at the first opening only."""
+        """Open the file anew, for whoever has moved it away; if that cannot be, go on with the old one."""
+        with contextlib.suppress(OSError):
+            self._open()
+
+    def _open(self) -> None:
         if self.path == "-":
-            self._fd = 1
-            return
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        if self._fd >= 0:
+            fd = 1
+        else:
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if self._fd > 1:
             os.close(self._fd)
         self._fd = fd
+        self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def _written(self, lines: bytes) -> bytes:
+        """Write, and give back what could not be. A file takes all; of a pipe, which others share and so must not be
+        set to non-blocking, `poll` promises room for PIPE_BUF bytes only."""
+        if self._regular:
+            return lines[os.write(self._fd, lines) :]
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        while lines and poll.poll(0):
+            lines = lines[os.write(self._fd, lines[: select.PIPE_BUF]) :]
+        return lines
 
     def close(self) -> None:
         """Write what is left and close."""
         self.flush()
-        if self._fd > 2:
+        if self._fd > 1:
             os.close(self._fd)
         self._fd = -1
-
-    def _ready(self) -> bool:
-        if self._fd < 0:
-            try:
-                self.reopen()
-            except OSError:
-                return False
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        return bool(poll.poll(0))

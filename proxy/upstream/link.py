@@ -20,6 +20,7 @@ from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
 from proxy.http.request import UPGRADE, upgrades
 from proxy.upstream.reader import MAX_HEAD, read_response
+from proxy.upstream.spare import NONE, drop, last_words, spare_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,6 +42,7 @@ class Link:
         "_head",
         "_held",
         "_interims",
+        "_spare",
         "_tunnel",
         "clock",
         "due",
@@ -60,6 +62,7 @@ class Link:
         self.reused = False  # it has been idle, so the backend may have closed it just now
         self.transport: asyncio.Transport | None = None
         self._begun = b""  # a head that is not whole
+        self._spare = NONE  # see `spare`
         self._head: ResponseHead | None = None  # of the answer whose body is being read
         self._body: Body = UntilClose()
         self._interims = 0
@@ -78,10 +81,16 @@ class Link:
         """The connection is gone; whether that ends the response well depends on how its end is known."""
         self.transport = None
         self.pool.forget(self)
+        if self.exchange is not None:
+            self.clock.now = monotonic()
+            if self._spare != NONE and self._head is None:
+                words = last_words(self._spare)
+                if words:
+                    self.data_received(words)
+        self._spare = drop(self._spare)
         exchange = self.exchange
         if exchange is None:
             return
-        self.clock.now = monotonic()
         if self._tunnel or (self._head is not None and isinstance(self._body, UntilClose) and exc is None):
             self._let_go(exchange, False)
             exchange.downstream.body(b"", True)
@@ -152,6 +161,7 @@ class Link:
             self.due = NEVER
             exchange.streamed = exchange.streamed or bool(exchange.body)
             exchange.body = b""
+            self._spare = spare_of(transport)
             exchange.downstream.accept()
 
     def body(self, data: bytes, end: bool) -> None:
@@ -190,6 +200,7 @@ class Link:
     def close(self) -> None:
         """Close at once."""
         self.due = NEVER
+        self._spare = drop(self._spare)
         transport, self.transport = self.transport, None
         if transport is not None:
             transport.abort()
@@ -243,6 +254,7 @@ class Link:
                 and head.simple
                 and head.length == len(data) - len(head.known_as)
                 and not self._begun
+                and not self._blocked
                 and exchange.upload_done
                 and exchange.line.method != b"HEAD"
             ):  # what nearly every answer is like: known, whole, and the link can be used again
@@ -347,6 +359,7 @@ class Link:
     def _let_go(self, exchange: Exchange, keep: bool) -> None:
         """Done with an exchange: back to the pool if nothing speaks against it, else closed."""
         self.exchange = exchange.link = None
+        self._spare = drop(self._spare)
         keep = keep and exchange.upload_done and not self._begun and not self._blocked
         self._head = None
         if self.transport is None:

@@ -95,7 +95,7 @@ def test_a_full_disk_drops_and_leaks_nothing():
 def test_a_pipe_that_nobody_reads(impatient):
     reader, writer = os.pipe()
     file = LogFile("-")
-    file._fd = writer
+    file._fd, file._regular = writer, False
     try:
         for _ in range(100):
             file.write(b"x" * 9999 + b"\n")
@@ -113,7 +113,7 @@ def test_a_pipe_that_is_closed(impatient):
     reader, writer = os.pipe()
     os.close(reader)
     file = LogFile("-")
-    file._fd = writer
+    file._fd, file._regular = writer, False
     file.write(b"x\n")
     file.flush()
     file.flush()

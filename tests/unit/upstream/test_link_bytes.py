@@ -22,6 +22,9 @@ class Silent:
 
 
 class Transport:
+    def get_extra_info(self, name):
+        return None
+
     def __init__(self):
         self.sent = b""
 
