@@ -39,8 +39,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help=f"of one round (default {FULL[0]})")
     parser.add_argument("--rounds", type=int, help=f"rounds per server (default {FULL[1]})")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK[1]} rounds of {QUICK[0]} s: a first look")
-    parser.add_argument("--output", type=Path, help="the folder for RESULTS.md and results.png; a whole run that is "
-                        "not quick writes into bench/ without it")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="the folder for RESULTS.md and results.png; a whole run that is not quick writes into bench/ without it",
+    )
     options = parser.parse_args()
     for name in ("seconds", "rounds"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
@@ -71,9 +74,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(
-    scenarios: Sequence[Scenario], peers: Sequence[Peer], seconds: int, rounds: int, cores: Cores
-) -> list[Outcome]:
+def run(scenarios: Sequence[Scenario], peers: Sequence[Peer], seconds: int, rounds: int, cores: Cores) -> list[Outcome]:
     """All scenarios, one after the other; Ctrl-C keeps none."""
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="frontgate-bench-") as name:

@@ -42,6 +42,11 @@ SCENARIOS = (
     Scenario("upload", "10 MB upload", path="/upload", upload=True, connections=4),
     Scenario("idle", "Memory of idle keep-alive connections", load="idle", connections=1000),
     Scenario("idle-tls", "Memory of idle keep-alive connections, TLS", load="idle", tls=True, connections=1000),
-    Scenario("fastapi", "FastAPI on Gunicorn and Uvicorn, end to end, limits and access log on", origin="fastapi",
-             path="/healthz", policies=True),
+    Scenario(
+        "fastapi",
+        "FastAPI on Gunicorn and Uvicorn, end to end, limits and access log on",
+        origin="fastapi",
+        path="/healthz",
+        policies=True,
+    ),
 )
