@@ -171,7 +171,7 @@ class Upstream(Table):
         default=10.0, description="fail_timeout, in seconds, of the servers that give none"
     )
     servers: tuple[Server, ...] = Field(description="the backends: addresses or tables", examples=[["127.0.0.1:8001"]])
-    keepalive: words.Count = Field(default=64, description="idle connections kept, per server and worker")
+    keepalive: words.Count = Field(default=512, description="idle connections kept, per server and worker")
     keepalive_timeout: words.Period = Field(default=1.5, description="seconds a connection is kept idle")
     keepalive_requests: words.Count = Field(default=0, description="requests over one connection; 0: no limit")
     tries: words.Count = Field(default=0, description="servers tried for one request; 0: every server once")

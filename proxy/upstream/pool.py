@@ -39,12 +39,12 @@ class Pool:
         self.host = b"localhost" if address.startswith("unix:") else address.encode()
         self.clock = clock
         self.wheel = wheel
-        self.keepalive = 64
+        self.keepalive = 512
         self.idle_time = 1.5
         self.requests = 0
         self.bare_lf = False
         self.links: set[Link] = set()
-        self._idle: list[Link] = []
+        self._idle: dict[Link, None] = {}  # a stack that a link in its midst can leave
         self._dialling: set[asyncio.Task[None]] = set()
 
     def configure(self, keepalive: int, idle_time: float, requests: int, bare_lf: bool) -> None:
@@ -60,7 +60,7 @@ class Pool:
         if not exchange.fresh:
             now = self.clock.now
             while idle:
-                link = idle.pop()
+                link = idle.popitem()[0]
                 if link.due > now and link.transport is not None:
                     link.start(exchange)
                     return
@@ -76,20 +76,19 @@ class Pool:
         else:
             link.due = self.clock.now + self.idle_time
             link.reused = True
-            self._idle.append(link)
+            self._idle[link] = None
 
     def forget(self, link: Link) -> None:
         """A link's connection is gone."""
         self.links.discard(link)
         self.wheel.discard(link)
-        if link in self._idle:
-            self._idle.remove(link)
+        self._idle.pop(link, None)
 
     def close(self) -> None:
         """Close the idle links; those at work end with their exchanges."""
         self.keepalive = 0
         while self._idle:
-            self._idle.pop().close()
+            self._idle.popitem()[0].close()
 
     async def _dial(self, exchange: Exchange) -> None:
         fault = faults.CONNECT_REFUSED
