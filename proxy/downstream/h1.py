@@ -8,6 +8,7 @@ closed. Deadlines stand in `due` and are looked at by the wheel. Bookkeeping com
 
 from __future__ import annotations
 
+import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 WRITE_HIGH: Final = 65536  # bytes to a slow client that are held before the backend is asked to stop
 
+EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_LINE: Final = RequestLine(b"-", b"-", 1, b"/", b"/", b"")
 NO_FIELDS: Final = RequestFields(())
@@ -175,6 +177,10 @@ class Http1:
         while data and self.exchange is None and self.transport is not None and not self._blocked:
             if reader.bare_lf:
                 data = mended(data)
+            empty = EMPTY_LINES.match(data)
+            if empty is not None:  # RFC 9112 section 2.2: to be ignored before a request
+                data = data[empty.end() :]
+                continue
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self._unfinished(data, fresh)
@@ -192,19 +198,15 @@ class Http1:
         fault = self.listener.reader.hopeless(data)
         if fault is not None:
             self.refuse(fault)
-        elif fresh:
+        elif fresh and data != b"\r":  # an empty line is no request and does not start its time
             self.due = self.clock.now + self.listener.timeouts.client_header
 
     def _message(self, data: bytes, end: int) -> bytes:
         """A head that ends before `end`: begin its exchange. Gives back what comes behind the message."""
-        if data.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line before a request is to be ignored
-            return data[2:]
-        raw = data[:end]
+        raw, data = data[:end], data[end:]
         reader = self.listener.reader
         exchange = self._exchange(reader.heads.get(raw) or reader.read(raw))
-        data = data[end:]
-        fault = exchange.fault
-        fields = exchange.fields
+        fault, fields = exchange.fault, exchange.fields
         if fault is None and (fields.length > 0 or fields.chunked):
             self._upload = upload = Upload(exchange)
             if fields.length <= exchange.route.max_body:
@@ -248,8 +250,7 @@ class Http1:
     def refuse(self, fault: Fault) -> None:
         """Answer something that is not a request, and close."""
         route = self.listener.sites.site(None).otherwise
-        exchange = Exchange(self, self.client, NO_LINE, NO_FIELDS, self.clock, route)
-        self.exchange = exchange
+        self.exchange = exchange = Exchange(self, self.client, NO_LINE, NO_FIELDS, self.clock, route)
         self._keep = False
         engine.failed(exchange, fault)
 

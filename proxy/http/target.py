@@ -67,6 +67,8 @@ def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes | No
     if match is None or not valid_host(match[1]):
         return None, None
     rest = match[2]
+    if not rest and method == b"OPTIONS":
+        return match[1], b"*"  # RFC 9112 section 3.2.4
     return match[1], rest if rest.startswith(b"/") else b"/" + rest
 
 
