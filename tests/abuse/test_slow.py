@@ -260,7 +260,7 @@ def test_clients_that_leave_take_their_work_with_them(how: str) -> None:
             )
         for _ in wires:
             assert asked.acquire(timeout=10.0)
-        assert door.in_flight() == 200
+        until(lambda: door.in_flight() == 200, what="all in flight")
         for wire in wires:
             wire.wire.close() if how == "close" else wire.reset()
         with within(3.0):

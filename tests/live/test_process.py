@@ -173,6 +173,7 @@ def test_quit_lets_a_request_in_flight_finish():
         wire, idle = door.wire(), door.wire()
         wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.asked.wait(10)
+        until(lambda: sum(worker["connections"] for worker in door.status()["workers"]) == 2)  # both are accepted
         door.tell(signal.SIGQUIT)
         assert idle.recv(10) == b""
         until(lambda: refused(door.port))
