@@ -7,7 +7,7 @@ previous one is changed before all of the new one is there. The order of a route
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from ipaddress import ip_network
 from random import Random
@@ -21,14 +21,15 @@ from proxy.downstream.listener import Listener, Trust
 from proxy.downstream.reader import HeadReader
 from proxy.exchange import Destination, Observer, Step
 from proxy.http.response import HeaderEdits
+from proxy.ledger import NOBODY, Ledger, Living
 from proxy.observe.access_log import CombinedLog, FormattedLog, JsonLog
 from proxy.observe.log_file import LogFile
-from proxy.observe.metrics import BUCKET_NAMES, CLASSES, FaultCounts, SiteCounts
+from proxy.observe.metrics import SiteCounts
 from proxy.policy.backend import Backend
 from proxy.policy.limit import keys
 from proxy.policy.limit.leaky import REQUEST, Leaky
 from proxy.policy.routing import Route, Site, Sites
-from proxy.shared.arena import Arena, GaugeCells, Name
+from proxy.shared.arena import Arena, GaugeCells
 from proxy.shared.buckets import Buckets
 from proxy.shared.limit import OUTCOMES, Limit, Limits, OneLimit
 from proxy.shared.memory import Memory
@@ -37,8 +38,6 @@ from proxy.upstream.group import Group
 from proxy.upstream.pool import Pool
 
 NO_LIMIT = 1 << 62
-BACKEND_WORDS = ("inflight", "taken", "failures", "down_until_ms")
-NOBODY = "-"  # the site of what belongs to no site: redirects of a listener, requests that cannot be read
 
 
 class Place:
@@ -57,64 +56,6 @@ class Place:
         self.zones = zones
 
 
-class Counts:
-    """What this worker has counted since the last flush, by site and limit, and the cells it goes to."""
-
-    def __init__(self, place: Place) -> None:
-        self._cells = place.arena.cells(place.row)
-        self._columns = place.arena.layout.columns
-        self._clock = place.clock
-        self.sites: dict[str, SiteCounts] = {}
-        self.limits: dict[str, list[int]] = {}
-        self.faults = FaultCounts()
-        self.connections = 0
-
-    def connected(self, change: int) -> None:
-        """A connection more (1) or fewer (-1)."""
-        self._cells[self._columns["worker", "connections"]] += change
-        if change > 0:
-            self._cells[self._columns["worker", "accepted"]] += change
-
-    def flush(self, backends: Iterable[tuple[str, Backend]]) -> None:
-        """Add everything to the arena."""
-        for site, counts in self.sites.items():
-            self._move(("site", site, "requests"), CLASSES, counts.classes)
-            self._move(("site", site, "duration"), BUCKET_NAMES, counts.durations)
-            self._add(("site", site, "duration_us"), int(counts.seconds * 1e6))
-            self._add(("site", site, "bytes_in"), counts.bytes_in)
-            self._add(("site", site, "bytes_out"), counts.bytes_out)
-            counts.seconds, counts.bytes_in, counts.bytes_out = 0.0, 0, 0
-        for limit, outcomes in self.limits.items():
-            self._move(("limit", limit), OUTCOMES, outcomes)
-        for fault, number in self.faults.counts.items():
-            if number:
-                self._add(("fault", fault.name, "total"), number)
-                self.faults.counts[fault] = 0
-        for upstream, backend in backends:
-            self._add(("backend", upstream, backend.address, "taken"), backend.taken - backend.reported[0])
-            self._add(("backend", upstream, backend.address, "failures"), backend.failures - backend.reported[1])
-            backend.reported = (backend.taken, backend.failures)
-            if not backend.counted:
-                self.in_flight(upstream, backend)
-            if backend.fails:
-                until = int((backend.checked + backend.fail_timeout) * 1000) if backend.out(self._clock.now) else 0
-                self._cells[self._columns["backend", upstream, backend.address, "down_until_ms"]] = until
-
-    def in_flight(self, upstream: str, backend: Backend) -> None:
-        """Set the cell that the backend's gauge would keep."""
-        self._cells[self._columns["backend", upstream, backend.address, "inflight"]] = backend.taken - backend.settled
-
-    def _move(self, prefix: Name, names: Iterable[str], numbers: list[int]) -> None:
-        for place, name in enumerate(names):
-            if numbers[place]:
-                self._add((*prefix, name), numbers[place])
-                numbers[place] = 0
-
-    def _add(self, name: Name, number: int) -> None:
-        if number:
-            self._cells[self._columns[name]] += number
-
-
 class Runtime:
     """Everything that a worker needs to serve a configuration."""
 
@@ -122,20 +63,22 @@ class Runtime:
         self.model = model
         self.place = place
         self.shutdown = model.timeouts.shutdown
-        self.counts: Counts = previous.counts if previous is not None else Counts(place)
+        self.ledger: Ledger = previous.ledger if previous else Ledger(place.arena, place.row, place.clock)
         self.log = _log_file(model, previous)
         self.observers = self._observers()
         self.limits = {name: self._limit(name, limit) for name, limit in model.limit.items()}
-        old = previous.upstreams if previous is not None else {}
+        living = _living(previous)
         self.upstreams: dict[str, Group] = {
-            name: self._group(name, upstream, old.get(name)) for name, upstream in model.upstream.items()
+            name: self._group(name, upstream, living) for name, upstream in model.upstream.items()
         }
-        self._dropped = [
-            backend
-            for name, group in old.items()
-            for backend in group.backends
-            if name not in self.upstreams or backend not in self.upstreams[name].backends
-        ]
+        adopted = {backend for group in self.upstreams.values() for backend in group.backends}
+        # Those that are gone from the configuration with exchanges still in flight: settled, counted, or adopted again.
+        self.leaving = {
+            place: backend
+            for place, backend in living.items()
+            if backend not in adopted and backend.taken != backend.settled
+        }
+        self._dropped = [backend for backend in living.values() if backend not in adopted]
         sites = {name: self._site(name, site) for name, site in model.site.items()}
         tables = {name: self._sites(name, sites) for name in model.listen}
         self.listeners: dict[str, Listener] = self._listeners(
@@ -144,7 +87,7 @@ class Runtime:
 
     def flush(self) -> None:
         """Write log lines that have gathered and add counts to the arena."""
-        self.counts.flush([(name, backend) for name, group in self.upstreams.items() for backend in group.backends])
+        self.ledger.flush(self.upstreams.values(), self.leaving)
         if self.log is not None:
             self.log.flush()
 
@@ -164,7 +107,10 @@ class Runtime:
         for backend in successor._dropped:
             backend.pool.close()
         if self.log is not None and self.log is not successor.log:
-            self.log.close()
+            if successor.log is None:
+                self.log.close()
+            else:
+                successor.log.succeed(self.log)
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -187,7 +133,7 @@ class Runtime:
             keys.named(limit.key, ipv6_prefix=limit.ipv6_prefix),
             leaky,
             Buckets(self.place.zones[name], leaky),
-            self.counts.limits.setdefault(name, [0] * len(OUTCOMES)),
+            self.ledger.limits.setdefault(name, [0] * len(OUTCOMES)),
             status=limit.status,
             dry_run=limit.dry_run,
             headers=limit.headers,
@@ -195,16 +141,13 @@ class Runtime:
             by_address=limit.key == "address",
         )
 
-    def _group(self, name: str, upstream: config.Upstream, old: Group | None) -> Group:
-        living = {backend.address: backend for backend in old.backends} if old is not None else {}
+    def _group(self, name: str, upstream: config.Upstream, living: Living) -> Group:
         backends = [self._backend(name, upstream, server, living) for server in upstream.servers]
         strategy = catalog.BALANCE[upstream.balance](backends, self.place.clock, Random())
         return Group(name, backends, strategy, upstream.tries)
 
-    def _backend(
-        self, name: str, upstream: config.Upstream, server: config.Server, living: Mapping[str, Backend]
-    ) -> Backend:
-        backend = living.get(server.address)
+    def _backend(self, name: str, upstream: config.Upstream, server: config.Server, living: Living) -> Backend:
+        backend = living.get((name, server.address))
         if backend is None:
             gauge = GaugeCells(self.place.arena, self.place.row, ("backend", name, server.address, "inflight"))
             pool = Pool(server.address, self.place.clock, self.place.wheel)
@@ -218,7 +161,7 @@ class Runtime:
             down=server.down,
         )
         backend.counted = upstream.balance in catalog.LOAD_AWARE or server.max_conns > 0
-        self.counts.in_flight(name, backend)
+        self.ledger.in_flight(name, backend)
         backend.pool.configure(
             upstream.keepalive,
             upstream.keepalive_timeout,
@@ -252,7 +195,7 @@ class Runtime:
         return Route(name, b"", Nowhere(), observers=self._observed(name), edits=edits, timeouts=timeouts)
 
     def _observed(self, name: str) -> tuple[Observer, ...]:
-        counts = self.counts.sites.setdefault(name, SiteCounts(self.counts.faults))
+        counts = self.ledger.sites.setdefault(name, SiteCounts(self.ledger.faults))
         return (counts, *self.observers)
 
     def _steps(self, name: str, route: config.Route) -> tuple[Step, ...]:
@@ -311,7 +254,7 @@ class Runtime:
             scheme = b"https" if self.model.listen[name].tls else b"http"
             listener = old.get(name)
             if listener is None or listener.scheme != scheme:
-                listener = Listener(name, scheme, place.clock, place.wheel, self.counts.connected)
+                listener = Listener(name, scheme, place.clock, place.wheel, self.ledger.connected)
             listener.configure(sites, reader, timeouts, trust)
             listeners[name] = listener
         return listeners
@@ -322,25 +265,17 @@ def runtime(model: Model, place: Place, previous: Runtime | None = None) -> Runt
     return Runtime(model, place, previous)
 
 
-def counters(model: Model) -> list[Name]:
-    """Every name that this Model counts under."""
-    names: list[Name] = [("worker", "connections"), ("worker", "accepted"), ("worker", "started")]
-    names += [("fault", fault.name, "total") for fault in FaultCounts().counts]
-    for site in (NOBODY, *model.site):
-        names += [("site", site, "requests", name) for name in CLASSES]
-        names += [("site", site, "duration", name) for name in BUCKET_NAMES]
-        names += [("site", site, name) for name in ("duration_us", "bytes_in", "bytes_out")]
-    for name, upstream in model.upstream.items():
-        for server in upstream.servers:
-            names += [("backend", name, server.address, word) for word in BACKEND_WORDS]
-    for limit in model.limit:
-        names += [("limit", limit, outcome) for outcome in OUTCOMES]
-    return names
-
-
 def zone_sizes(model: Model) -> dict[str, int]:
     """Bytes of shared memory for each limit."""
     return {name: limit.memory for name, limit in model.limit.items()}
+
+
+def _living(previous: Runtime | None) -> Living:
+    """The backends of before, by upstream and address."""
+    if previous is None:
+        return {}
+    present = {(name, one.address): one for name, group in previous.upstreams.items() for one in group.backends}
+    return previous.leaving | present
 
 
 def _log_file(model: Model, previous: Runtime | None) -> LogFile | None:

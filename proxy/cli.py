@@ -30,6 +30,7 @@ SIGNALS: Final = {
     "quit": (signal.SIGQUIT, "stop when all requests are finished"),
     "reopen": (signal.SIGUSR1, "open the log files anew"),
 }
+CHECKS: Final = "every mistake in the file at once, then what only the system knows"
 ASK_WITHIN: Final = 10.0  # seconds
 
 
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="frontgate", description="The front door of Python web applications.")
     top.add_argument("--version", action="version", version=f"frontgate {proxy.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, words in (("serve", "serve a configuration"), ("check", "say everything that is wrong with one")):
+    for name, words in (("serve", "serve a configuration"), ("check", f"say what is wrong with one: {CHECKS}")):
         configured(commands.add_parser(name, help=words, description=words))
     commands.add_parser("schema", help="print the JSON Schema of a configuration")
     for name, (_, words) in SIGNALS.items():
@@ -93,7 +94,9 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def checked(path: str) -> Model:
-    """A Model without problems; its warnings are printed. ConfigError with everything that is wrong."""
+    """A Model without problems; its warnings are printed. ConfigError with every mistake in the file, or, when there is
+    none, with everything that only the system knows.
+    """
     model, source = toml.load(path)
     problems = check.problems(model, source)
     for warning in check.warnings(model, source):

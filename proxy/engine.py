@@ -69,6 +69,7 @@ def failed(exchange: Exchange, fault: Fault) -> None:
     if link is not None:
         link.abort()
     if backend is not None:
+        backend.trouble = fault.reason
         backend.settle(exchange.clock.now, fault.health, fault.health)
     if may_retry(exchange, fault):
         exchange.fault = fault
@@ -118,4 +119,5 @@ def finish(exchange: Exchange) -> None:
         backend.settle(now, False, exchange.fault is None)
     for observe in exchange.route.observers:
         observe(exchange)
+    exchange.body = b""
     exchange.downstream.done()

@@ -100,6 +100,7 @@ class Backend(Protocol):
 
     address: str
     label: bytes
+    trouble: str
 
     def settle(self, now: float, failed: bool, counts: bool) -> None:
         """An attempt has ended; `counts` tells whether passive health hears of it."""
@@ -158,12 +159,14 @@ class Route(Protocol):
 class Exchange:
     """One request and its response.
 
-    Times: `started` (first byte of the request read), `connected` (the last attempt has its link), `answered` (response
-    head read), `finished`. Sizes in bytes of bodies as forwarded. `tried` are the backends of all attempts, in order.
+    Times: `started` (first byte of the request read), `attempted` (the last attempt began), `connected` (it has its
+    link), `answered` (response head read), `finished`. Sizes in bytes of bodies as forwarded. `tried` are the backends
+    of all attempts, in order.
     """
 
     __slots__ = (
         "answered",
+        "attempted",
         "backend",
         "body",
         "body_in",
@@ -208,7 +211,7 @@ class Exchange:
         self.clock = clock
         self.route = route
         self.started = clock.now
-        self.connected = self.answered = self.finished = 0.0
+        self.attempted = self.connected = self.answered = self.finished = 0.0
         self.status = 0
         self.fault: Fault | None = None
         self.link: Link | None = None

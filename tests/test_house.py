@@ -24,6 +24,7 @@ FLOORS = (
     ("engine",),
     ("downstream", "upstream", "content", "observe", "shared"),
     ("catalog",),
+    ("ledger",),
     ("build",),
     ("admin",),
     ("process",),

@@ -80,11 +80,10 @@ class Http1:
 
     def eof_received(self) -> bool:
         """The client sends no more: it is taken as gone, as nginx takes it."""
-        exchange = self.exchange
-        self.transport = None  # it closes itself when we return
-        if exchange is not None:
-            self.clock.now = monotonic()
-            engine.left(exchange)
+        self.clock.now = monotonic()
+        self._close(linger=False)
+        if self.exchange is not None:
+            engine.left(self.exchange)
         return False
 
     def pause_writing(self) -> None:
@@ -151,8 +150,7 @@ class Http1:
                 if head is not None:
                     engine.advance(self._exchange(head))
                     return
-            begun = self._begun
-            self._pump(begun + data if begun else data, not begun)
+            self._pump(self._begun + data, not self._begun)
         elif self._tunnel:
             exchange.body_in += len(data)
             if exchange.link is not None:
@@ -241,9 +239,11 @@ class Http1:
         return exchange
 
     def _take(self, exchange: Exchange, upload: Upload, data: bytes) -> bytes:
-        self.due = self.clock.now + exchange.route.timeouts.client_body
+        if not self._blocked:
+            waits = upload.expects and exchange.link is None  # for our 100 (Continue): it is we who are late
+            self.due = NEVER if waits else self.clock.now + exchange.route.timeouts.client_body
         rest = upload.take(data)
-        if exchange.upload_done and self.exchange is exchange:
+        if exchange.upload_done and self.exchange is exchange and not self._blocked:
             self.due = NEVER
         return rest
 
@@ -325,7 +325,7 @@ class Http1:
         if self.transport is None:
             return
         self._tunnel = exchange.replied = True
-        self._keep = False
+        self._keep = self._chunking = False
         self.transport.write(b"%bConnection: upgrade\r\nUpgrade: websocket\r\n\r\n%b" % (head.forward, rest))
         ahead, self._begun = self._begun, b""
         if ahead:
@@ -335,12 +335,12 @@ class Http1:
     def done(self) -> None:
         """The exchange is over: the next request, or the end of the connection."""
         exchange, self.exchange = self.exchange, None
+        self._upload = None  # it knows the exchange, which knows us: a circle that only the collector would open
         if self.transport is None or exchange is None:
             return
         if not self._keep or not exchange.upload_done or self._tunnel:
             self._close(linger=not exchange.upload_done or bool(self._begun) or self._pumping)
             return
-        self._upload = None
         if self._paused:
             self._read(True)
         timeouts = exchange.route.timeouts
@@ -354,7 +354,8 @@ class Http1:
         """Stop reading the request body."""
         if self._upload is not None:
             self._upload.hold()
-        self.due = NEVER
+        if not self._blocked:
+            self.due = NEVER
         self._read(False)
 
     def release(self) -> None:
@@ -372,8 +373,7 @@ class Http1:
         if upload is not None and upload.expects and self.transport is not None:
             upload.expects = False
             self.transport.write(CONTINUE)
-        if self._paused:
-            self.release()
+        self.release()
 
     def drain(self) -> None:
         """The worker is going: close when the exchange is over, or if none has begun by the wheel's next look, so that
@@ -396,5 +396,5 @@ class Http1:
         transport, self.transport = self.transport, None
         self.due = NEVER
         self._begun = b""
-        if transport is not None:
+        if transport is not None and not transport.is_closing():  # else `connection_lost` is on its way to us
             self.listener.replace(self, Leave(self.listener, transport, linger))

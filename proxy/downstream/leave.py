@@ -8,6 +8,7 @@ written, as long as the client takes some of it every `send` seconds.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from time import monotonic
@@ -25,7 +26,10 @@ RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 
 def reset(transport: asyncio.Transport) -> None:
     """Close at once and so that the other side cannot take it for a proper end, not even of a body without a length."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    plain = transport.get_extra_info("socket")
+    if plain is not None:  # a connection that is lost already has none
+        with contextlib.suppress(OSError):
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     transport.abort()
 
 
@@ -53,7 +57,8 @@ class Leave:
 
     def data_received(self, data: bytes) -> None:
         """Nothing that counts."""
-        self.due = min(monotonic() + LINGER, self._give_up)
+        if self._give_up:
+            self.due = min(monotonic() + LINGER, self._give_up)
 
     def eof_received(self) -> bool:
         """The client has finished too."""

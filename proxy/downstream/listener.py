@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -47,6 +48,23 @@ class Count(Protocol):
     """Counts connections: one more, or one fewer."""
 
     def __call__(self, change: int) -> None: ...
+
+
+def parsed_address(text: str) -> Address:
+    """An address as proxies write it: with a port or without, IPv6 in brackets or not; IPv4 in IPv6 is IPv4.
+
+    ValueError for anything else, also for zones, which mean something on their own host only.
+    """
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    if "%" in text:
+        raise ValueError(text)
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
 
 
 def request_ids(seed: bytes) -> Iterator[bytes]:
@@ -101,11 +119,17 @@ class Listener:
         self.reader = reader
         self.timeouts = timeouts
         self.trust = trust
+        for connection in self.connections:
+            if isinstance(connection, Http1) and connection.transport is not None:
+                connection.client = self.who(connection.transport)
 
     async def open(self, sock: object, context: ssl.SSLContext | None) -> None:
         """Accept on a socket that listens already. With TLS a handshake has 10 s (60 s is asyncio's default)."""
         loop = asyncio.get_running_loop()
-        limits = {} if context is None else {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
+        limits: dict[str, float] = {}
+        if context is not None:
+            # uvloop counts the second from the close on, while what was written may still be going out.
+            limits = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": self.timeouts.send}
         self.server = await loop.create_server(lambda: Http1(self), sock=sock, ssl=context, **limits)  # type: ignore[call-overload]
 
     def close(self) -> None:
@@ -121,12 +145,17 @@ class Listener:
         self.connections.add(connection)
         self.wheel.add(connection)
         self._count(1)
-        peer = transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):
+        return self.who(transport)
+
+    def who(self, transport: asyncio.BaseTransport) -> Client:
+        """The client at the other end of a connection."""
+        plain = transport.get_extra_info("socket")
+        if plain is not None and plain.family == socket.AF_UNIX:
             return Client(b"unix:", b"", self.scheme, render_identity(b"unix:", self.scheme), self.trust.unix)
-        address = ip_address(peer[0].partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        peer = transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):  # it was reset before we looked: nobody we could answer or count by
+            return Client(b"-", b"", self.scheme, render_identity(b"-", self.scheme))
+        address = parsed_address(peer[0].partition("%")[0])
         text = str(address).encode()
         trusted = bool(self.trust.networks) and self.trust.holds(address)
         return Client(text, address.packed, self.scheme, render_identity(text, self.scheme), trusted)
@@ -154,7 +183,7 @@ class Listener:
         address: Address | None = None
         for word in reversed(chain.split(b",")):
             try:
-                address = ip_address(word.strip(b" \t[]").decode("ascii"))
+                address = parsed_address(word.strip(b" \t").decode("ascii"))
             except ValueError:
                 break
             if not self.trust.holds(address):

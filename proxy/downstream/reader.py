@@ -86,6 +86,7 @@ class HeadReader:
 
     def _line(self, raw: bytes) -> RequestLine:
         line = read_request_line(raw, self.max_target)
+        line.size = len(raw) + 2
         if len(raw) <= LONGEST_LINE and line.fault is None:
             if len(self.lines) >= MEMO:
                 self.lines.clear()
@@ -106,6 +107,7 @@ class HeadReader:
         if not collector.whole:
             return RequestFields((), faults.BAD_REQUEST)
         fields = judge_request(collector.fields)
+        fields.size = len(raw)
         if len(raw) <= LONGEST_BLOCK and fields.fault is None:
             if len(self.blocks) >= MEMO:
                 self.blocks.clear()

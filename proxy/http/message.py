@@ -30,7 +30,7 @@ class RequestLine:
     byte as the client sent it.
     """
 
-    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target")
+    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target", "size")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class RequestLine:
         self.authority = authority
         self.fault = fault
         self.head = b"%b %b HTTP/1.1\r\n" % (method, origin)
+        self.size = 0  # bytes as it came, with its line end
         self.log = b'"%b"' % quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
 
 
@@ -90,12 +91,14 @@ class RequestFields:
         "length",
         "log",
         "request_id",
+        "size",
         "upgrade",
     )
 
     def __init__(self, fields: tuple[Field, ...], fault: Fault | None = None) -> None:
         self.fields = fields
         self.fault = fault
+        self.size = 0  # bytes as they came, with line ends
         self.log = b'"-" "-"'  # Referer and User-Agent for the access log
         self.host: bytes | None = None
         self.host_line = b""  # X-Forwarded-Host, rendered

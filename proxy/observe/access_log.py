@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ class FormattedLog:
     __slots__ = ("_clock", "_file", "_parts")
 
     def __init__(self, file: LogFile, clock: Clock, form: str) -> None:
-        """ValueError for a variable that does not exist."""
+        """KeyError for a variable that does not exist; the Model lets none through."""
         self._file = file
         self._clock = clock
         self._parts: list[str | Word] = []
@@ -89,6 +90,8 @@ class FormattedLog:
     def _word(self, name: str) -> Word:
         if name == "time_local":
             return lambda exchange: self._clock.local.decode()
+        if name == "time_iso8601":
+            return lambda exchange: time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._clock.wall))
         if name == "msec":
             return lambda exchange: f"{self._clock.wall:.3f}"
         if name.startswith("http_"):
@@ -97,9 +100,6 @@ class FormattedLog:
         if name.startswith("cookie_"):
             cookie = name[7:].encode()
             return lambda exchange: quoted(exchange.fields.cookie(cookie) or b"-").decode("latin-1")
-        if name not in WORDS:
-            known = ", ".join(f"${word}" for word in sorted((*WORDS, "time_local", "msec", "http_NAME", "cookie_NAME")))
-            raise ValueError(f"log.format: unknown variable ${name}; there are {known}")
         return WORDS[name]
 
 
@@ -142,7 +142,7 @@ def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
         "referer": (fields.get(b"referer") or b"").decode("latin-1"),
         "user_agent": (fields.get(b"user-agent") or b"").decode("latin-1"),
         "request_time": round(exchange.finished - exchange.started, 6),
-        "connect_time": round(connected - exchange.started, 6) if connected else None,
+        "connect_time": round(connected - exchange.attempted, 6) if connected else None,
         "header_time": round(answered - connected, 6) if answered and connected else None,
         "backend": exchange.tried[-1].address if exchange.tried else None,
         "attempts": [backend.address for backend in exchange.tried],
@@ -168,12 +168,13 @@ WORDS: Final[dict[str, Word]] = {
     "scheme": lambda exchange: exchange.client.scheme.decode(),
     "status": lambda exchange: str(exchange.status),
     "body_bytes_sent": lambda exchange: str(exchange.body_out),
-    "request_length": lambda exchange: str(exchange.body_in),
+    "request_length": lambda exchange: str(exchange.line.size + exchange.fields.size + 2 + exchange.body_in),
     "request_time": lambda exchange: f"{exchange.finished - exchange.started:.3f}",
     "request_id": lambda exchange: exchange.request_id.decode("latin-1") or "-",
     "site": lambda exchange: exchange.route.site,
     "upstream_addr": lambda exchange: backends(exchange).decode().replace(",", ", "),
-    "upstream_connect_time": lambda exchange: _seconds(exchange.started, exchange.connected),
+    "upstream_status": lambda exchange: str(exchange.status) if exchange.answered else "-",
+    "upstream_connect_time": lambda exchange: _seconds(exchange.attempted, exchange.connected),
     "upstream_header_time": lambda exchange: _seconds(exchange.connected, exchange.answered),
     "upstream_response_time": lambda exchange: _seconds(exchange.connected, exchange.finished),
     "limit_req_status": lambda exchange: exchange.limit_status.upper() or "-",

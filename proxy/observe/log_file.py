@@ -21,12 +21,13 @@ class LogFile:
     `write` adds a line, with its line end; it is the append of a list, because that is what logging costs a request.
     """
 
-    __slots__ = ("_fd", "_lines", "_regular", "dropped", "path", "write")
+    __slots__ = ("_elders", "_fd", "_lines", "_regular", "dropped", "path", "write")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.dropped = 0
         self._lines: list[bytes] = []
+        self._elders: list[list[bytes]] = []
         self.write = self._lines.append
         self._fd = -1
         self._regular = False
@@ -34,6 +35,9 @@ class LogFile:
 
     def flush(self) -> None:
         """Write what has gathered, as far as it can be written without waiting."""
+        for elder in self._elders:
+            self._lines += elder
+            elder.clear()
         if not self._lines:
             return
         lines = b"".join(self._lines)
@@ -68,9 +72,16 @@ class LogFile:
             return lines[os.write(self._fd, lines) :]
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        while lines and poll.poll(0):
-            lines = lines[os.write(self._fd, lines[: select.PIPE_BUF]) :]
+        with contextlib.suppress(OSError):
+            while lines and poll.poll(0):
+                whole = lines.rfind(b"\n", 0, select.PIPE_BUF) + 1  # what is written at once is not mixed with others'
+                lines = lines[os.write(self._fd, lines[: whole or select.PIPE_BUF]) :]
         return lines
+
+    def succeed(self, old: LogFile) -> None:
+        """Take the place of another: what is still written to it comes here."""
+        self._elders += [old._lines, *old._elders]
+        old.close()
 
     def close(self) -> None:
         """Write what is left and close."""

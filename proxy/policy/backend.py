@@ -67,6 +67,7 @@ class Backend:
         "reported",
         "settled",
         "taken",
+        "trouble",
         "weight",
     )
 
@@ -95,6 +96,7 @@ class Backend:
         self.down = down
         self.fails = 0
         self.failures = 0  # attempts that failed, ever
+        self.trouble = ""  # what the last failure was, in words
         self.reported = (0, 0)  # of `taken` and `failures`, what has been added to the host's counters
         self.accessed = 0.0
         self.checked = 0.0

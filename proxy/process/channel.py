@@ -14,7 +14,7 @@ import pickle
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from proxy.config.model import Model
@@ -23,6 +23,7 @@ from proxy.shared.arena import Name
 FRAME: Final = struct.Struct("!II")  # bytes of the pickled message; descriptors that travel with this frame
 MOST_DESCRIPTORS: Final = 200  # in one frame: Linux takes 253 at a time
 CHUNK: Final = 65536
+NO_PEMS: Final[Mapping[str, bytes]] = {}
 
 
 class Door(NamedTuple):
@@ -38,13 +39,14 @@ class Reload(NamedTuple):
     """Take over a new configuration. Descriptors: a socket for each of `doors`, then one for each of `zones`.
 
     `names` are all columns of the arena in their order; `zones` the new shared memory of limits by name, and its size;
-    `doors` the sockets that are new.
+    `doors` the sockets that are new; `pems` the files of certificates, which a worker might not be allowed to read.
     """
 
     model: Model
     names: tuple[Name, ...]
     zones: tuple[tuple[str, int], ...] = ()
     doors: tuple[Door, ...] = ()
+    pems: Mapping[str, bytes] = NO_PEMS
 
 
 class Quit(NamedTuple):

@@ -11,11 +11,12 @@ import logging
 import os
 from dataclasses import dataclass, field
 
-from proxy import build
+from proxy import build, ledger
 from proxy.config.model import Model
 from proxy.downstream import tls
 from proxy.process.channel import Door, Reload
 from proxy.process.doors import Doorway, port_of
+from proxy.shared import buckets
 from proxy.shared.arena import Arena, Layout, Name
 from proxy.shared.memory import Memory
 
@@ -35,9 +36,10 @@ class Change:
     """A new configuration, prepared: everything it needs is there already."""
 
     model: Model
+    pems: dict[str, bytes]
     doorways: dict[str, Doorway] = field(default_factory=dict)
     zones: dict[str, Memory] = field(default_factory=dict)
-    contexts: dict[str, tls.Context] = field(default_factory=dict)
+    contexts: dict[str, tls.Certificates] = field(default_factory=dict)
     admin: Doorway | None = None
     new_doors: list[str] = field(default_factory=list)
     new_zones: list[str] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Change:
             names,
             tuple((name, self.zones[name].size) for name in zones),
             tuple(door(name, self.doorways[name]) for name in doors),
+            self.pems,
         )
         sockets = [self.doorways[name].of(slot).fileno() for name in doors]
         return message, sockets + [self.zones[name].fd for name in zones]
@@ -78,12 +81,12 @@ class Estate:
         """Open and make everything. ValueError with a sentence, and nothing left open, when something cannot be."""
         self.model = model
         self.slots = slots_of(model)
-        self.layout = Layout(build.counters(model))
+        self.layout = Layout(ledger.counters(model))
         self.rows = max(2 * self.slots, cores(), 8) + 1
         self.arena = Arena(Memory(Arena.size(self.rows)), self.rows, self.layout)
         self.doorways: dict[str, Doorway] = {}
         self.zones: dict[str, Memory] = {}
-        self.contexts: dict[str, tls.Context] = {}
+        self.contexts: dict[str, tls.Certificates] = {}
         self.admin: Doorway | None = None
         self.apply(self.prepare(model))
 
@@ -92,8 +95,9 @@ class Estate:
         slots = slots_of(model)
         if slots >= self.rows:
             raise ValueError(f"workers = {slots} is more than the {self.rows - 1} there is room for: restart frontgate")
-        change = Change(model, contexts=tls.contexts(model))
-        self.layout.extend(build.counters(model))
+        pems = tls.read_pems(model)
+        change = Change(model, pems, contexts=tls.certificates(model, pems))
+        self.layout.extend(ledger.counters(model))
         try:
             self._open(change, slots)
         except (ValueError, OSError) as error:
@@ -113,7 +117,7 @@ class Estate:
             old = self.zones.get(name)
             if old is None or old.size != size:
                 change.new_zones.append(name)
-            change.zones[name] = old if old is not None and old.size == size else Memory(size)
+            change.zones[name] = old if old is not None and old.size == size else buckets.made(size)
         for name, listen in model.listen.items():
             old_door = self.doorways.get(name)
             if old_door is not None and (old_door.address, old_door.tls) == (listen.address, listen.tls):
@@ -156,17 +160,17 @@ class Estate:
         for doorway in change.doorways.values():
             doorway.shrink(self.slots)
         for name, context in change.contexts.items():
-            self._certify(name, context, change.model)
+            self._certify(name, context, change)
         self.contexts = {name: self.contexts[name] for name in change.contexts}
         self.model, self.admin = change.model, change.admin
         self.doorways, self.zones = change.doorways, change.zones
 
-    def _certify(self, name: str, fresh: tls.Context, model: Model) -> None:
+    def _certify(self, name: str, fresh: tls.Certificates, change: Change) -> None:
         """Certificates change within the old context, so that session tickets of before stay good."""
         old = self.contexts.setdefault(name, fresh)
         if old is not fresh:
             try:
-                old.certify(model)
+                old.certify(change.model, change.pems)
             except ValueError as error:  # the files were good an instant ago, when the change was prepared
                 logging.getLogger("frontgate").error("%s", error)
 

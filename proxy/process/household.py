@@ -128,7 +128,7 @@ class Household:
         """Hear a dead child's last words, and see to its replacement."""
         self.hear(child)
         self.dismiss_channel(child)
-        self.unanswered.discard(child.pid)
+        self.answered(child)
         if child in self.leaving:
             self.leaving.remove(child)
         else:

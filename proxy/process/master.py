@@ -25,6 +25,7 @@ from proxy.process.child import MINE, Child
 from proxy.process.estate import Change, Estate, slots_of
 from proxy.process.household import Household, Post
 from proxy.process.log import LEVELS, ErrorLog
+from proxy.process.rehearsal import rehearse
 
 AFTER_QUIT: Final = 2.0  # seconds beyond timeouts.shutdown before a child that drains is stopped
 
@@ -102,6 +103,7 @@ class Master(Household):
         log.info("reading %s again", self.path)
         try:
             change = self.estate.prepare(read(self.path))
+            self.try_out(change)
             self.move_log(change)
         except (ConfigError, ValueError, OSError) as error:
             sentences = error.errors if isinstance(error, ConfigError) else [error]
@@ -111,6 +113,13 @@ class Master(Household):
             self.report(False)
             return
         self.spread(change)
+
+    def try_out(self, change: Change) -> None:
+        """See whether workers can serve it. ValueError, the change undone, when they cannot."""
+        problem = rehearse(change.model, change.zones, change.pems)
+        if problem:
+            self.estate.abandon(change)
+            raise ValueError(f"no worker could serve the new configuration: {problem}")
 
     def move_log(self, change: Change) -> None:
         """Log where the new configuration says. ValueError, the change undone, when that cannot be opened."""

@@ -104,7 +104,7 @@ class Worker:
         names: list[str],
         runtime: build.Runtime,
         sockets: dict[str, socket.socket],
-        contexts: dict[str, tls.Context],
+        contexts: dict[str, tls.Certificates],
     ) -> None:
         """Accept on sockets of listeners."""
         for name in names:
@@ -225,12 +225,13 @@ class Worker:
         """Build the new world beside the old, then swap. `sockets` and `fresh` memory are those that are new."""
         self.arena.layout.extend(order.names)
         zones = {name: fresh.get(name) or self.zones[name] for name in build.zone_sizes(order.model)}
-        contexts = self.certified(order.model)
+        fresh_contexts = tls.certificates(order.model, order.pems)
         previous, doors = self.runtime, self.doors
         runtime = build.runtime(order.model, self.place(zones), previous)
         self.leave_doors(runtime, previous, {one.listener for one in order.doors})
         self.doors = {name: one for name, one in doors.items() if name in runtime.listeners}
         self.doors.update({one.listener: one for one in order.doors})
+        contexts = self.certified(fresh_contexts, order)
         self.runtime, self.contexts = runtime, contexts
         retired = [zone for name, zone in self.zones.items() if zones.get(name) is not zone]
         self.zones = zones
@@ -250,12 +251,11 @@ class Worker:
             elif name in moved and listener.server is not None:
                 listener.server.close()
 
-    def certified(self, model: Model) -> dict[str, tls.Context]:
-        """The TLS contexts of a Model: the old ones with new certificates, and those that are new."""
-        fresh = tls.contexts(model)
+    def certified(self, fresh: dict[str, tls.Certificates], order: Reload) -> dict[str, tls.Certificates]:
+        """Of each TLS listener the base context that it had, with new certificates, or a fresh one."""
         for name in fresh.keys() & self.contexts.keys():
-            self.contexts[name].certify(model)
-        return {name: self.contexts.get(name, context) for name, context in fresh.items()}
+            self.contexts[name].certify(order.model, order.pems)
+        return {name: self.contexts.get(name, one) for name, one in fresh.items()}
 
     def adopt_log(self, model: Model) -> None:
         """Log where the new configuration says, as far as this user may."""

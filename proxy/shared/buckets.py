@@ -42,7 +42,8 @@ class Buckets:
     __slots__ = ("burst", "cells", "find", "keyed", "leaky", "locks", "memory", "places", "rate", "sets", "sets_at")
 
     def __init__(self, memory: Memory, leaky: Leaky) -> None:
-        """Make the zone in fresh memory, or use the one that is there. ValueError if the memory is too small."""
+        """Use a zone, or make it in fresh memory: not by two processes at once, for each would make its own secret and
+        locks; the master makes it before any worker sees it (`made`). ValueError if the memory is too small."""
         stripes = max(1, min(STRIPES, memory.size // (WAYS * SET_SIZE)))
         self.sets_at = HEAD + stripes * STRIPE_SIZE
         self.sets = (memory.size - self.sets_at) // SET_SIZE // stripes  # in each stripe
@@ -193,3 +194,14 @@ class Buckets:
         sets = range(start, start + self.sets * SET_CELLS, SET_CELLS)
         free = sum(self.cells[at : at + WAYS].tolist().count(0) for at in sets)
         self.cells[self.count_cell(stripe)] = self.sets * WAYS - free
+
+
+def made(size: int) -> Memory:
+    """Memory of this size with an empty zone in it. ValueError if that is too small."""
+    memory = Memory(size)
+    try:
+        Buckets(memory, Leaky(1))
+    except ValueError:
+        memory.close()
+        raise
+    return memory

@@ -39,5 +39,6 @@ class Group:
             return
         exchange.tried = (*tried, backend) if tried else (backend,)
         exchange.backend = backend
-        backend.take(exchange.clock.now)
+        exchange.attempted = now = exchange.clock.now
+        backend.take(now)
         backend.pool.lend(exchange)

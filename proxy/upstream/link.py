@@ -180,7 +180,8 @@ class Link:
         """Stop reading the response."""
         if not self._held and self.transport is not None:
             self._held = True
-            self.due = NEVER
+            if not self._blocked:
+                self.due = NEVER
             self.transport.pause_reading()
 
     def release(self) -> None:
@@ -188,7 +189,7 @@ class Link:
         exchange = self.exchange
         if self._held and self.transport is not None:
             self._held = False
-            if exchange is not None and not self._blocked:
+            if exchange is not None:
                 self.due = self._patience(exchange)
             self.transport.resume_reading()
 
@@ -208,6 +209,8 @@ class Link:
     def _patience(self, exchange: Exchange) -> float:
         """Until when the backend has to say something; while the client sends, it need not."""
         timeouts = exchange.route.timeouts
+        if self._blocked:
+            return self.clock.now + timeouts.send
         if self._tunnel:
             return self.clock.now + timeouts.tunnel
         return self.clock.now + timeouts.read if exchange.upload_done else NEVER
@@ -240,7 +243,8 @@ class Link:
         if not self._blocked:
             self.due = now + exchange.route.timeouts.read
         if self._tunnel:
-            self.due = self._patience(exchange)
+            if not self._blocked:
+                self.due = self._patience(exchange)
             exchange.downstream.body(data, False)
         elif self._head is None:
             edits = exchange.route.edits
@@ -252,6 +256,7 @@ class Link:
             if (
                 head is not None
                 and head.simple
+                and self.transport is not None
                 and head.length == len(data) - len(head.known_as)
                 and not self._begun
                 and not self._blocked
@@ -259,6 +264,8 @@ class Link:
                 and exchange.line.method != b"HEAD"
             ):  # what nearly every answer is like: known, whole, and the link can be used again
                 self.exchange = exchange.link = None
+                if self._spare != NONE:
+                    self._spare = drop(self._spare)
                 self.pool.give_back(self)
                 engine.answered(exchange, head, data[len(head.known_as) :], True)
             else:

@@ -93,16 +93,19 @@ class Pool:
     async def _dial(self, exchange: Exchange) -> None:
         fault = faults.CONNECT_REFUSED
         link = Link(self)
+        backend, trouble = exchange.backend, ""
         try:
             async with asyncio.timeout(exchange.route.timeouts.connect):
                 await self._connect(link)
         except TimeoutError:
             fault = faults.CONNECT_TIMEOUT
-        except OSError:
-            pass
+        except OSError as error:
+            trouble = error.strerror or str(error)
         self.clock.now = monotonic()
         if link.transport is None:
             engine.failed(exchange, fault)
+            if trouble and backend is not None:
+                backend.trouble = f"{fault.reason}: {trouble}"
             return
         self.links.add(link)
         if exchange.finished:  # the client left while we dialled

@@ -7,6 +7,7 @@ sleeps and nothing is a socket. Every Door that was opened is looked through at 
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import ClassVar
 
 import h11
 
-from proxy import build
+from proxy import build, ledger
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import h1, leave
@@ -50,7 +51,8 @@ class Wire:
         self.stage = stage
         self.protocol = protocol
         self.extra = extra
-        self.extra["socket"] = SimpleNamespace(setsockopt=lambda *words: self.options.append(words))
+        family = socket.AF_UNIX if extra.get("peername") == "" else socket.AF_INET
+        self.extra["socket"] = SimpleNamespace(family=family, setsockopt=lambda *words: self.options.append(words))
         self.options = []
         self.told = bytearray()  # what arrived at the test's end and was not looked at yet
         self.buffer = bytearray()  # what a jammed wire holds back
@@ -380,7 +382,7 @@ class Door:
         tables.setdefault("log", {"access": "off"})
         tables.setdefault("workers", 1)
         model = Model.model_validate(tables)
-        self.layout.extend(build.counters(model))
+        self.layout.extend(ledger.counters(model))
         for name, size in build.zone_sizes(model).items():
             self.zones.setdefault(name, Memory(size))
         place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones)
@@ -477,5 +479,5 @@ class Door:
                         assert link.exchange is None
                     for link in backend.pool.links:
                         assert link.exchange is None
-        assert self.runtime.counts._cells[self.layout.columns["worker", "connections"]] == 0
+        assert self.runtime.ledger._cells[self.layout.columns["worker", "connections"]] == 0
         assert not any(listener.connections for listener in self.runtime.listeners.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy import build
+from proxy import ledger
 from proxy.admin.standing import Standing
 from proxy.config.model import Model
 from proxy.shared.arena import Arena, Layout
@@ -30,7 +30,7 @@ DOWN_UNTIL = ("backend", "app", "127.0.0.1:8004", "down_until_ms")
 
 
 def standing(**more):
-    layout = Layout([*build.counters(MODEL), DOWN_UNTIL])
+    layout = Layout([*ledger.counters(MODEL), DOWN_UNTIL])
     arena = Arena(Memory(Arena.size(4)), 4, layout)
     numbers = {
         ("worker", "connections"): (5, 7),
@@ -54,4 +54,14 @@ def standing(**more):
     for name, cells in numbers.items():
         for row, number in enumerate(cells):
             arena.cells(row)[arena.column(name)] = number
-    return Standing(MODEL, arena, "1.2.3", 1000.0, **{"pids": {0: 4711, 1: 4712}, "restarts": 2, **more})
+    return Standing(
+        **{
+            "model": MODEL,
+            "arena": arena,
+            "version": "1.2.3",
+            "started": 1000.0,
+            "pids": {0: 4711, 1: 4712},
+            "restarts": 2,
+            **more,
+        }
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_network
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,8 @@ class Transport:
         self.peer = peer
 
     def get_extra_info(self, name):
+        if name == "socket":
+            return SimpleNamespace(family=socket.AF_UNIX if self.peer == "" else socket.AF_INET)
         return self.peer if name == "peername" else None
 
 
@@ -34,7 +38,7 @@ def listener(*networks, unix=False):
         (("2001:DB8::1", 5, 0, 0), b"2001:db8::1", bytes.fromhex("20010db8" + "0" * 23 + "1")),
         (("fe80::1%eth0", 5, 0, 2), b"fe80::1", bytes.fromhex("fe80" + "0" * 27 + "1")),
         ("", b"unix:", b""),
-        (None, b"unix:", b""),
+        (None, b"-", b""),  # reset before anybody looked
     ],
 )
 def test_who_a_peer_is(peer, address, packed):
@@ -68,7 +72,10 @@ def test_connections_are_counted_off():
         (b"10.0.0.3, 10.0.0.2", b"10.0.0.3"),
         (b"x, 10.0.0.2", b"10.0.0.2"),
         (b"[2001:db8::1]", b"2001:db8::1"),
-        (b"1.1.1.1:80", b"10.0.0.1"),
+        (b"1.1.1.1:80", b"1.1.1.1"),
+        (b"[2001:db8::1]:443", b"2001:db8::1"),
+        (b"::ffff:1.1.1.1", b"1.1.1.1"),
+        (b'fe80::1%x" evil', b"10.0.0.1"),
         (b"unknown", b"10.0.0.1"),
         (b"", b"10.0.0.1"),
     ],

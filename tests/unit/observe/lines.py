@@ -26,6 +26,6 @@ def exchange(head=HEAD, tried=("10.0.0.1:1",), status=200, fault=None):
     made.status, made.fault, made.request_id = status, fault or read.fault, b"id-1"
     made.body_in, made.body_out = 3, 5
     if tried:
-        made.connected, made.answered = 1000.25, 1000.5
+        made.attempted, made.connected, made.answered = 1000.0, 1000.25, 1000.5
     made.finished = 1001.5
     return made
