@@ -6,23 +6,29 @@ Rules: counters of what a reload has removed stay, because a counter that vanish
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from proxy.admin.standing import Standing
+from proxy.admin.status import state
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+# Written out: what prometheus_client calls its latest differs from release to release.
+PLAIN: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 class Arenas(Collector):
-    """Turns a Standing into metric families."""
+    """Turns a Standing into metric families. `monotonic` is the host's monotonic clock in seconds."""
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: Standing, monotonic: float) -> None:
         self.standing = standing
+        self.monotonic = monotonic
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -41,8 +47,12 @@ class Arenas(Collector):
         durations = HistogramMetricFamily(
             "frontgate_request_duration_seconds", "From a request's first byte to its end.", labels=["site"]
         )
-        received = CounterMetricFamily("frontgate_request_bytes", "Bytes of requests from clients.", labels=["site"])
-        sent = CounterMetricFamily("frontgate_response_bytes", "Bytes of responses to clients.", labels=["site"])
+        received = CounterMetricFamily(
+            "frontgate_request_bytes", "Bytes of request bodies from clients, without heads.", labels=["site"]
+        )
+        sent = CounterMetricFamily(
+            "frontgate_response_bytes", "Bytes of response bodies to clients, without heads.", labels=["site"]
+        )
         for site in standing.second_words("site"):
             for status, number in standing.totals(standing.arena.layout.under("site", site, "requests")):
                 requests.add_metric([site, status], number)
@@ -69,7 +79,9 @@ class Arenas(Collector):
     def connections(self) -> Iterator[Metric]:
         """Client connections, open and accepted."""
         yield GaugeMetricFamily(
-            "frontgate_connections", "Client connections that are open.", self.standing.total("worker", "connections")
+            "frontgate_connections_open",  # OpenMetrics has one family for a name, and the counter's is without _total
+            "Client connections that are open.",
+            self.standing.total("worker", "connections"),
         )
         yield CounterMetricFamily(
             "frontgate_connections", "Client connections accepted.", self.standing.total("worker", "accepted")
@@ -81,10 +93,19 @@ class Arenas(Collector):
         taken = CounterMetricFamily("frontgate_backend_requests", "Attempts at a backend.", labels=labels)
         failures = CounterMetricFamily("frontgate_backend_failures", "Attempts that failed.", labels=labels)
         in_flight = GaugeMetricFamily("frontgate_backend_in_flight", "Requests at a backend now.", labels=labels)
-        for upstream, address in self.standing.backends():
+        for group, address in self.standing.backends():
             for family, word in ((taken, "taken"), (failures, "failures"), (in_flight, "inflight")):
-                family.add_metric([upstream, address], self.standing.total("backend", upstream, address, word))
-        yield from (taken, failures, in_flight)
+                family.add_metric([group, address], self.standing.total("backend", group, address, word))
+        up = GaugeMetricFamily(
+            "frontgate_backend_up",
+            "1, or 0 while configured down or kept out by a worker for its failures.",
+            labels=labels,
+        )
+        for name, upstream in self.standing.model.upstream.items():
+            for server in upstream.servers:
+                kept_out = state(self.standing, name, server, self.monotonic) == "down"
+                up.add_metric([name, server.address], 0 if kept_out else 1)
+        yield from (taken, failures, in_flight, up)
 
     def limits(self) -> Iterator[Metric]:
         """What limits have decided, and what has gone wrong."""
@@ -118,8 +139,10 @@ class Arenas(Collector):
         yield about
 
 
-def render(standing: Standing) -> bytes:
-    """The text for Prometheus."""
+def render(standing: Standing, monotonic: float, accept: str = "") -> tuple[str, bytes]:
+    """Content-Type and text for Prometheus: OpenMetrics if the Accept field names it, else what everybody reads."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Arenas(standing))
-    return generate_latest(registry)
+    registry.register(Arenas(standing, monotonic))
+    if "application/openmetrics-text" in accept.lower():
+        return OPEN_METRICS, openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]  # not typed in every release
+    return PLAIN, generate_latest(registry)

@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 from email.utils import formatdate
+from http.client import responses
 from typing import Final
 
 import h11
@@ -114,7 +115,8 @@ class AdminServer:
         if not self.unix and (len(hosts) != 1 or host_of(hosts[0]) not in self.names):
             return Answer(421, TEXT, f"this door is called {', '.join(sorted(self.names))}\n".encode())
         try:
-            return answer(self.standing, request.method.decode("ascii"), request.target.decode("ascii"))
+            accept = b",".join(value for name, value in request.headers if name == b"accept").decode("latin-1")
+            return answer(self.standing, request.method.decode("ascii"), request.target.decode("ascii"), accept)
         except Exception:
             log.exception("the admin door cannot answer %s", request.target.decode("latin-1"))
             return Answer(500, TEXT, b"a fault of frontgate: see the error log\n")
@@ -131,7 +133,7 @@ class AdminServer:
             headers.append(("Allow", found.allow))
         if wire.our_state is h11.IDLE:  # it could not be read: nobody knows where the next one would begin
             headers.append(("Connection", "close"))
-        raw = wire.send(h11.Response(status_code=found.status, headers=headers)) or b""
+        raw = wire.send(h11.Response(status_code=found.status, headers=headers, reason=responses[found.status])) or b""
         if method != b"HEAD":
             raw += wire.send(h11.Data(data=found.body)) or b""
         raw += wire.send(h11.EndOfMessage()) or b""

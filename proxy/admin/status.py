@@ -84,10 +84,13 @@ def backend(standing: Standing, upstream: str, server: Server, monotonic: float)
 
 
 def state(standing: Standing, upstream: str, server: Server, monotonic: float) -> str:
-    """ "down" when configured so or while a worker keeps it out for its failures; else "backup" or "up"."""
+    """ "down" when configured so or while a worker keeps it out for its failures; else "backup" or "up".
+
+    The only backend of an upstream is never kept out.
+    """
     name = ("backend", upstream, server.address, "down_until_ms")
     out = False
-    if name in standing.arena.layout and standing.pids:
+    if name in standing.arena.layout and len(standing.model.upstream[upstream].servers) > 1:
         out = any(standing.cell(slot, *name) > monotonic * 1000 for slot in standing.pids)
     if server.down or out:
         return "down"

@@ -24,32 +24,32 @@ class Answer(NamedTuple):
     allow: str = ""
 
 
-def health(standing: Standing) -> Answer:
+def health(standing: Standing, accept: str) -> Answer:
     """Whether anybody works."""
     if not standing.pids:
         return Answer(503, TEXT, b"no worker is up\n")
     return Answer(200, TEXT, b"ok\n")
 
 
-def prometheus(standing: Standing) -> Answer:
+def prometheus(standing: Standing, accept: str) -> Answer:
     """The metrics."""
-    return Answer(200, metrics.CONTENT_TYPE, metrics.render(standing))
+    return Answer(200, *metrics.render(standing, time.monotonic(), accept))
 
 
-def state(standing: Standing) -> Answer:
+def state(standing: Standing, accept: str) -> Answer:
     """The state as JSON."""
     found = status(standing, time.monotonic())
     return Answer(200, JSON, json.dumps(found, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
-PATHS: dict[str, Callable[[Standing], Answer]] = {"/healthz": health, "/metrics": prometheus, "/status": state}
+PATHS: dict[str, Callable[[Standing, str], Answer]] = {"/healthz": health, "/metrics": prometheus, "/status": state}
 
 
-def answer(standing: Standing, method: str, target: str) -> Answer:
-    """The answer to a request."""
+def answer(standing: Standing, method: str, target: str, accept: str = "") -> Answer:
+    """The answer to a request; `accept` is its Accept field."""
     view = PATHS.get(target.partition("?")[0])
     if view is None:
         return Answer(404, TEXT, f"there is nothing here: try {', '.join(PATHS)}\n".encode())
     if method not in ("GET", "HEAD"):
         return Answer(405, TEXT, b"only GET and HEAD\n", "GET, HEAD")
-    return view(standing)
+    return view(standing, accept)

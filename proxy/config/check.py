@@ -11,11 +11,16 @@ import os
 import pwd
 import ssl
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from proxy.config import expiry
 from proxy.config.model import Model, Site
 from proxy.config.source import Problem, Source, Where
+
+EXPIRES_SOON: Final = 14 * 86400.0  # seconds before its end that a certificate is warned of
 
 
 def problems(model: Model, source: Source) -> list[Problem]:
@@ -30,7 +35,8 @@ def problems(model: Model, source: Source) -> list[Problem]:
 
 def warnings(model: Model, source: Source) -> list[Problem]:
     """Everything that can be served but is probably not meant, by line."""
-    return sorted({*_open_keys(model, source), *_unused(model, source), *_powerless(model, source)})
+    found = [*_open_keys(model, source), *_unused(model, source), *_powerless(model, source)]
+    return sorted({*found, *_expiring(model, source), *_astray(model, source)})
 
 
 def _doors(model: Model, source: Source) -> Iterator[Problem]:
@@ -155,6 +161,32 @@ def _open_keys(model: Model, source: Source) -> Iterator[Problem]:
             continue  # a problem already
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             yield source.problem(("site", name, "key"), f"key {site.key} is open to everybody: chmod o-rw {site.key}")
+
+
+def _expiring(model: Model, source: Source) -> Iterator[Problem]:
+    """Certificates that browsers refuse, or will soon; the chain's first to end counts."""
+    now = time.time()
+    for name, site in model.site.items():
+        try:
+            ends = expiry.ends(Path(site.certificate).read_bytes()) if site.certificate else []
+        except (OSError, ValueError):
+            continue  # a problem already
+        if not ends or min(ends) > now + EXPIRES_SOON:
+            continue
+        number, day = ends.index(min(ends)) + 1, time.strftime("%Y-%m-%d", time.gmtime(min(ends)))
+        which = f"certificate {site.certificate}" + (f" (number {number} of its chain)" if number > 1 else "")
+        verb = "has expired on" if min(ends) <= now else "expires on"
+        yield source.problem(("site", name, "certificate"), f"{which} {verb} {day}: renew it, then frontgate reload")
+
+
+def _astray(model: Model, source: Source) -> Iterator[Problem]:
+    """Redirects to https where nobody listens for it; that may be right behind a balancer that speaks TLS."""
+    if any(listener.tls for listener in model.listen.values()):
+        return
+    for name, listener in model.listen.items():
+        if listener.redirect:
+            text = f'listener "{name}" redirects to https, but no listener has tls = true: add one, with a certificate'
+            yield source.problem(("listen", name, "redirect"), text)
 
 
 def _unused(model: Model, source: Source) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from proxy.config import rules, words
 
+_VARIABLES = ", ".join(f"${word}" for word in (*sorted(words.LOG_VARIABLES), *(f"{p}NAME" for p in words.LOG_PREFIXES)))
+
 
 class Table(BaseModel):
     """A table of the configuration: frozen, and without unknown keys."""
@@ -49,7 +51,7 @@ class ShortTable(Table):
 
 
 class Admin(Table):
-    """The admin door: JSON API, metrics and dashboard."""
+    """The admin door: metrics, status and health."""
 
     listen: words.ListenAddress | None = Field(
         default=None, description="address of the admin door; none when left out"
@@ -61,7 +63,7 @@ class Log(Table):
 
     access: words.Path = Field(default="-", description='access log: a path, "-" for standard output, or "off"')
     format: words.LogFormat = Field(
-        default="combined", description='"combined", "json" or an nginx-style format string'
+        default="combined", description=f'"combined", "json" or a format string with {_VARIABLES}'
     )
     error: words.Path = Field(default="-", description='error log: a path, "-" for standard error, or "off"')
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -209,10 +211,15 @@ class ResponseHeaders(Table):
 
 
 class Redirect(ShortTable):
-    """A destination that sends the client elsewhere; a string stands for `to`."""
+    """A destination that sends the client elsewhere; a string stands for `to`.
+
+    In `to`, {host} is the host that was asked for, without its port, {scheme} is http or https, and {path} is path and
+    query as they were sent.
+    """
 
     to: words.RedirectTarget = Field(
-        description="address; {path}: path and query", examples=["https://example.com{path}"]
+        description="address; {host}, {scheme} and {path} (with the query) are the request's own",
+        examples=["https://example.com{path}"],
     )
     status: Literal[301, 302, 303, 307, 308] = Field(default=301, description="status of the answer")
 

@@ -7,8 +7,9 @@ write instead. All rules run, so all findings are told at once.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.config.source import Where
 from proxy.config.words import nearest
@@ -16,18 +17,24 @@ from proxy.config.words import nearest
 if TYPE_CHECKING:
     from proxy.config.model import Limit, Model, RequestHeaders, ResponseHeaders, Route, Scope, Site, Upstream
 
+_IPV4: Final = re.compile(r"[\d.]+", re.ASCII)
+
 
 class Finding(NamedTuple):
-    """Something wrong: the table it stands in, the key below it that shows the place best, and the sentence."""
+    """Something wrong: the table it stands in, the key below it that shows the place best, and the sentence.
+
+    `other` is the second place of a contradiction, () when there is none.
+    """
 
     table: Where
     key: Where
     sentence: str
+    other: Where = ()
 
 
 def findings(model: Model) -> list[Finding]:
     """Everything wrong with a Model whose fields are right by themselves."""
-    found = [*_listeners(model), *_default_sites(model), *_site_names(model)]
+    found = [*_listeners(model), *_doors(model), *_default_sites(model), *_site_names(model)]
     for limit_name, limit in model.limit.items():
         found += _limit(limit_name, limit)
     for upstream_name, upstream in model.upstream.items():
@@ -40,16 +47,44 @@ def findings(model: Model) -> list[Finding]:
 
 
 def _listeners(model: Model) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
     for name, listener in model.listen.items():
         table: Where = ("listen", name)
         if listener.tls and listener.redirect:
             text = f'listener "{name}" would redirect https to itself: leave out redirect, or tls'
             yield Finding(table, ("redirect",), text)
-        first = seen.setdefault(listener.address, name)
-        if first != name and not listener.address.endswith(":0"):
-            text = f'listeners "{first}" and "{name}" have the same address {listener.address}: change or remove one'
-            yield Finding(table, ("address",), text)
+
+
+def _doors(model: Model) -> Iterator[Finding]:
+    """Addresses that cannot both be listened on, those of the listeners and that of the admin door."""
+    doors: list[tuple[str, Where, str, str]] = [
+        (f'listener "{name}"', ("listen", name), "address", one.address) for name, one in model.listen.items()
+    ]
+    if model.admin.listen is not None:
+        doors.append(("the admin door", ("admin",), "listen", model.admin.listen))
+    for index, (name, table, key, address) in enumerate(doors):
+        for other, other_table, other_key, taken in doors[:index]:
+            if _overlap(address, taken):
+                relation = "the same address" if address == taken else f"overlapping addresses, {taken} and"
+                text = f"{other} and {name} have {relation} {address}: change or remove one"
+                yield Finding(table, (key,), text, (*other_table, other_key))
+                break
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two addresses are the same or one is the wildcard of the other's family.
+
+    An IPv6 wildcard takes no IPv4 connections here (IPV6_V6ONLY), so "0.0.0.0:80" and "[::]:80" live side by side.
+    """
+    if one.startswith("unix:") or other.startswith("unix:"):
+        return one == other
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if port == "0" or port != other_port:
+        return False
+    if host == other_host:
+        return True
+    families = {text.startswith("[") for text in (host, other_host)}
+    named = any(not text.startswith("[") and not _IPV4.fullmatch(text) for text in (host, other_host))
+    return len(families) == 1 and not named and not {host, other_host}.isdisjoint(("0.0.0.0", "[::]"))
 
 
 def _limit(name: str, limit: Limit) -> Iterator[Finding]:

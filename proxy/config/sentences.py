@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from proxy.config.model import Model
 from proxy.config.source import Where
 from proxy.config.words import nearest
+from proxy.config.wrong_table import NOT_YET, belongs
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -107,7 +108,14 @@ def _missing(where: Where) -> str:
 def _unknown(where: Where) -> str:
     kind = field_class(where[:-1])
     known = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-    return f"unknown key {_shown(where[-1])} in {table_name(where[:-1])}{nearest(str(where[-1]), known)}"
+    near = nearest(str(where[-1]), [key for key in known if key not in NOT_YET])
+    homes = [table_name(home) for home in belongs(where)]
+    if homes:
+        # A slip of the pen is possible too; a list of all keys would only distract.
+        near = f"{near} {where[-1]}" if near.startswith("; did") else "; it"
+        near += f" belongs to {' or '.join(homes)}"
+        near += ", above the first table" if homes == [table_name(())] else ""
+    return f"unknown key {_shown(where[-1])} in {table_name(where[:-1])}{near}"
 
 
 def _label(where: Where) -> str:

@@ -73,7 +73,9 @@ def validate(tables: dict[str, Any], source: Source) -> Model:
             problems.append(source.problem(wrong[-1], sentences.sentence(details, tables)))
     for finding in _findings(tables, failure):
         if not any(_overshadows(where, finding) for where in wrong):
-            problems.append(source.problem((*finding.table, *finding.key), finding.sentence))
+            line = source.line(finding.other)
+            other = f" (the other is in line {line})" if line else ""
+            problems.append(source.problem((*finding.table, *finding.key), finding.sentence + other))
     raise ConfigError(problems)
 
 

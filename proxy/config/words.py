@@ -22,12 +22,51 @@ _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5, as Latin-1
 _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}?|\}")
+_REDIRECT: Final = re.compile(r"(?:https?|\{scheme\})://(?:[^/{}]|\{host\})|/|\{path\}")  # how one may begin
+_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _UNIX_PATH_BYTES: Final = 107  # sun_path of Linux, less its final NUL
 
 # Fields that frame messages or belong to one connection: the proxy writes them itself (RFC 9110 section 7.6.1).
 CONNECTION_FIELDS: Final = frozenset(
     ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
 )
+
+# What a format string of the access log may speak of, as `$name` or `${name}`.
+LOG_VARIABLES: Final = frozenset(
+    [
+        "remote_addr",
+        "remote_user",
+        "request",
+        "request_method",
+        "request_uri",
+        "uri",
+        "args",
+        "server_protocol",
+        "host",
+        "scheme",
+        "status",
+        "body_bytes_sent",
+        "bytes_sent",
+        "request_length",
+        "request_time",
+        "request_id",
+        "site",
+        "upstream_addr",
+        "upstream_status",
+        "upstream_connect_time",
+        "upstream_header_time",
+        "upstream_response_time",
+        "limit_req_status",
+        "fault",
+        "time_local",
+        "msec",
+        "time_iso8601",
+    ]
+)
+LOG_PREFIXES: Final = ("http_", "cookie_")  # with the name of a header field or cookie behind them
+
+# What a redirect may repeat of the request: its host without port, "http" or "https", its path and query.
+PLACEHOLDERS: Final = ("{host}", "{scheme}", "{path}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -173,18 +212,24 @@ def route_path(value: str) -> str:
 
 
 def redirect_target(value: str) -> str:
-    """Where a redirect leads; `{path}` stands for the path and query that were asked for."""
-    if not re.match(r"https?://[^/{]|/|\{path\}", value) or not re.fullmatch(r"[\x21-\x7e]+", value):
+    """Where a redirect leads; PLACEHOLDERS stand for what the request has there."""
+    if not _REDIRECT.match(value) or not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError('must be an address such as "https://example.com{path}", ASCII and without spaces')
-    if any(found != "{path}" for found in _PLACEHOLDER.findall(value)):
-        raise ValueError("must have no other placeholder than {path}")
+    if any(found not in PLACEHOLDERS for found in _PLACEHOLDER.findall(value)):
+        raise ValueError(f"must have no other placeholders than {', '.join(PLACEHOLDERS)}")
     return value
 
 
 def log_format(value: str) -> str:
-    """The form of an access log's lines."""
-    if value not in ("combined", "json") and "$" not in value:
+    """The form of an access log's lines: "combined", "json", or text with variables that exist."""
+    found = [braced or plain for braced, plain in _VARIABLE.findall(value)]
+    if value not in ("combined", "json") and not found:
         raise ValueError('must be "combined", "json" or a format string with $variables')
+    for word in found:
+        if word not in LOG_VARIABLES and not any(word.startswith(start) and word != start for start in LOG_PREFIXES):
+            close = difflib.get_close_matches(word, [*LOG_VARIABLES, *LOG_PREFIXES], n=1, cutoff=0.5)
+            near = f"; did you mean ${close[0]}{'NAME' if close[0] in LOG_PREFIXES else ''}?" if close else ";"
+            raise ValueError(f"must not have the unknown variable ${word}{near} `frontgate schema` lists all")
     return header_value(value)
 
 
@@ -201,7 +246,6 @@ _SIZE_SCHEMA: Final = {"type": ["string", "integer"], "description": units.SIZE_
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0)]
 Positive = Annotated[int, Strict(), Field(ge=1)]
-Whole = Annotated[int, Strict()]
 Duration = Annotated[float, BeforeValidator(units.duration), WithJsonSchema(_DURATION_SCHEMA)]
 Period = Annotated[float, BeforeValidator(units.duration), Field(gt=0), WithJsonSchema(_DURATION_SCHEMA)]
 Size = Annotated[int, BeforeValidator(units.size), WithJsonSchema(_SIZE_SCHEMA)]

@@ -32,17 +32,18 @@ class Upload:
         self._started = exchange.clock.now
         self.expects = fields.expects and exchange.line.minor == 1
         self._counted = 0  # bytes that had come at `_started`
-        self._held = False
+        self._held = self.expects  # until we say 100 (Continue), nothing has to come
 
     def hold(self) -> None:
         """The client is asked to wait: from here on it is not its fault if nothing comes."""
         self._held = True
 
     def release(self) -> None:
-        """It may send again: its rate is measured from here."""
-        self._held = False
-        self._started = self._exchange.clock.now
-        self._counted = self._exchange.body_in
+        """It may send: if it had to wait, its rate is measured from here."""
+        if self._held:
+            self._held = False
+            self._started = self._exchange.clock.now
+            self._counted = self._exchange.body_in
 
     def take(self, data: bytes) -> bytes:
         """Take the body's part of `data` and pass it on or keep it; gives back what comes behind the body.
