@@ -189,6 +189,7 @@ def invitation(plan: Plan) -> str:
         f"http://localhost:{plan.plain.rpartition(':')[2]}",
         "seq 30 | xargs -P 30 -I{} curl -s -o /dev/null",
     )
+    command = shown(Path(sys.prefix) / "bin" / "frontgate")
     return f"""
 frontgate is open: {len(plan.backends)} Gunicorns with FastAPI stand behind it.
 
@@ -204,6 +205,8 @@ Try, in another terminal:
     {parallel} -w '%{{http_code}}\\n' {trust} {door}/limited/ | sort | uniq -c
     curl -N {trust} {door}/events
     head -c 5000000 /dev/zero | curl {trust} --data-binary @- {door}/echo
+    {command} status -c {shown(plan.config)}
+    {command} reload -c {shown(plan.config)}
 
 Logs are in {shown(plan.folder)}/*.log. Ctrl-C stops everything."""
 

@@ -46,7 +46,6 @@ LOG_VARIABLES: Final = frozenset(
         "scheme",
         "status",
         "body_bytes_sent",
-        "bytes_sent",
         "request_length",
         "request_time",
         "request_id",

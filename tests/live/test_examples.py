@@ -48,7 +48,7 @@ def behind(text: str, folder: Path, admin: int) -> Iterator[tuple[str, Recorder]
             return f'"127.0.0.1:{ports[match[1]]}"'
 
         changed = re.sub(r'"unix:[^"]*/', f'"unix:{folder}/', ADDRESS.sub(moved, text))
-        yield re.sub(r"^# pid = .*$", 'pid = "pid"', changed, flags=re.M), recorder
+        yield re.sub(r"^(?:# )?pid = .*$", 'pid = "pid"', changed, flags=re.M), recorder
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

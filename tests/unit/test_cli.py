@@ -67,6 +67,13 @@ def test_words_that_make_no_command_are_exit_code_2(words, capsys):
     assert "usage: frontgate" in capsys.readouterr().err
 
 
+def test_the_help_says_what_is_told_when(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "every mistake in the file at once, then what only the system knows" in words
+
+
 def test_check_says_ok(write, capsys):
     path = write(GOOD)
     assert cli.main(["check", "-c", path]) == 0

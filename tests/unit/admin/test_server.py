@@ -76,6 +76,21 @@ def test_requests_follow_each_other_on_one_connection(serve):
     assert raw.endswith(b"\r\n\r\n") and b"# HELP" not in raw  # HEAD has no body
 
 
+def test_status_lines_say_in_words_what_the_number_means(serve):
+    assert serve()(request()).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert serve()(request(b"GET /nowhere")).startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert serve()(request(host=b"evil.example")).startswith(b"HTTP/1.1 421 Misdirected Request\r\n")
+
+
+def test_the_accept_field_chooses_the_form_of_metrics(serve):
+    head = serve()(request(b"GET /metrics")).partition(b"\r\n\r\n")[0]
+    assert b"Content-Type: text/plain; version=0.0.4; charset=utf-8" in head
+    accept = b"Accept: application/openmetrics-text\r\nConnection: close\r\n"
+    assert b"Content-Type: application/openmetrics-text; version=1.0.0" in serve()(
+        request(b"GET /metrics", more=accept)
+    )
+
+
 def test_other_methods_are_told_which_ones(serve):
     raw = serve()(request(b"DELETE /status"))
     assert raw.startswith(b"HTTP/1.1 405 ") and b"Allow: GET, HEAD\r\n" in raw

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from place import standing
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.metrics import render
@@ -27,14 +28,18 @@ def samples(text):
     return found
 
 
+def rendered(place, monotonic=0.0):
+    return render(place, monotonic)[1]
+
+
 def test_metrics_can_be_parsed_and_add_up_all_workers():
-    found = samples(render(standing()))
+    found = samples(rendered(standing()))
     expected = {
         ("frontgate_requests_total", "2xx", "api"): 120,
         ("frontgate_requests_total", "5xx", "api"): 1,
         ("frontgate_request_bytes_total", "api"): 1001,
         ("frontgate_response_bytes_total", "api"): 2002,
-        ("frontgate_connections",): 12,
+        ("frontgate_connections_open",): 12,
         ("frontgate_connections_total",): 120,
         ("frontgate_backend_requests_total", "127.0.0.1:8001", "app"): 110,
         ("frontgate_backend_failures_total", "127.0.0.1:8001", "app"): 3,
@@ -52,7 +57,7 @@ def test_metrics_can_be_parsed_and_add_up_all_workers():
 
 
 def test_the_histogram_is_cumulative_and_agrees_with_itself():
-    found = samples(render(standing()))
+    found = samples(rendered(standing()))
     name = "frontgate_request_duration_seconds"
     bucket = {
         key[1] if key[2] == "api" else key[2]: value
@@ -67,8 +72,31 @@ def test_the_histogram_is_cumulative_and_agrees_with_itself():
     assert found[f"{name}_sum", "api"] == 3.0
 
 
+@pytest.mark.parametrize(("now", "last"), [(4.9, 0), (5.5, 0), (7.0, 1)])
+def test_backends_that_are_kept_out_or_configured_down_are_not_up(now, last):
+    found = samples(rendered(standing(), now))
+    ports = (8001, 8002, 8003, 8004)
+    assert [found["frontgate_backend_up", f"127.0.0.1:{port}", "app"] for port in ports] == [1, 1, 0, last]
+
+
+def test_the_only_backend_is_never_kept_out():
+    model = Model.model_validate({"upstream": {"app": {"servers": ["127.0.0.1:8004"]}}})
+    assert samples(rendered(standing(model=model), 4.9))["frontgate_backend_up", "127.0.0.1:8004", "app"] == 1
+
+
+def test_metrics_come_in_the_form_that_is_asked_for():
+    plain = answer(standing(), "GET", "/metrics", "text/html, */*;q=0.1")
+    assert plain.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    asked = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5"
+    modern = answer(standing(), "GET", "/metrics", asked)
+    assert modern.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert modern.body.endswith(b"# EOF\n")
+    names = [family.name for family in open_metrics(modern.body.decode())]
+    assert "frontgate_requests" in names and len(names) == len(set(names))
+
+
 def test_a_refused_reload_is_seen():
-    found = samples(render(standing(reload_good=False, reloaded=2000.0)))
+    found = samples(rendered(standing(reload_good=False, reloaded=2000.0)))
     assert found["frontgate_config_last_reload_success",] == 0
     assert found["frontgate_config_last_reload_timestamp_seconds",] == 2000
 
@@ -76,12 +104,12 @@ def test_a_refused_reload_is_seen():
 def test_names_with_quotes_and_line_breaks_stay_valid():
     layout = Layout([("fault", 'a"b\\c\nd', "total")])
     odd = Standing(Model(), Arena(Memory(Arena.size(2)), 2, layout), "1", 0.0)
-    assert samples(render(odd))["frontgate_faults_total", 'a"b\\c\nd'] == 0
+    assert samples(rendered(odd))["frontgate_faults_total", 'a"b\\c\nd'] == 0
 
 
 def test_an_empty_arena_is_no_error():
     empty = Standing(Model(), Arena(Memory(Arena.size(2)), 2, Layout()), "1", 0.0)
-    assert samples(render(empty))["frontgate_connections",] == 0
+    assert samples(rendered(empty))["frontgate_connections_open",] == 0
     assert status(empty, 0.0)["upstreams"] == {}
     assert status(standing(), 0.0)["version"] == "1.2.3"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.demo import Child, Demo, Stopped, make_certificates
+from backends.demo import Child, Demo, Stopped, invitation, make_certificates
 from backends.plan import Trouble, busy, read_plan
+from proxy.config.toml import read
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,6 +110,13 @@ def test_the_demo_of_the_repository_is_one_it_can_run() -> None:
     assert len(plan.backends) == 4
     assert sum(address.startswith("unix:") for address in plan.backends) == 1
     assert plan.folder == ROOT / "var" / "demo"
+
+
+def test_the_invitation_tells_how_to_ask_and_reload(tmp_path: Path) -> None:
+    text = invitation(read_plan(ROOT / "config" / "demo.toml"))
+    for word in ("status", "reload"):
+        assert re.search(rf"bin/frontgate {word} -c \S*config/demo\.toml$", text, re.MULTILINE)
+    assert read(ROOT / "config" / "demo.toml").pid == str(ROOT / "var" / "demo" / "frontgate.pid")
 
 
 def test_certificates_are_kept_and_the_key_is_private(tmp_path: Path) -> None:

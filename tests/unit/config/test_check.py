@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,41 @@ def test_files_are_refused_until_they_are_served(folder: Path) -> None:
     [(line, sentence)] = found(folder)
     assert line == 10
     assert "files are not served by this version yet" in sentence
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(-1, "has expired on"), (13, "expires on"), (15, None), (400, None), (40 * 365, None)]
+)
+def test_certificates_that_end_soon_are_a_warning(folder: Path, days: int, words: str | None) -> None:
+    end = datetime.now(UTC) + timedelta(days=days)
+    leaf = trustme.CA().issue_cert("x.example", not_before=end - timedelta(days=30), not_after=end)
+    (folder / "x.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
+    (folder / "x.key").write_bytes(leaf.private_key_pem.bytes())
+    assert found(folder) == []
+    if words is None:
+        assert warned(folder) == []
+    else:
+        [(line, sentence)] = warned(folder)
+        assert line == CERTIFICATE_LINE
+        assert f"{words} {end:%Y-%m-%d}: renew it" in sentence
+
+
+def test_the_whole_chain_is_looked_at(folder: Path, pairs: list[tuple[bytes, bytes]]) -> None:
+    old = trustme.CA().issue_cert("old", not_after=datetime.now(UTC) - timedelta(days=2))
+    (folder / "x.pem").write_bytes(pairs[0][0] + old.cert_chain_pems[0].bytes())
+    [(_, sentence)] = warned(folder)
+    assert "(number 2 of its chain) has expired" in sentence
+
+
+def test_a_redirect_to_where_nobody_listens_is_a_warning(folder: Path) -> None:
+    text = CONFIG.replace("tls = true", 'redirect = "https"')
+    (folder / "f.toml").write_text(text)
+    assert found(folder) == []
+    [(line, sentence)] = warned(folder)
+    assert line == 3
+    assert 'listener "web" redirects to https, but no listener has tls = true' in sentence
+    (folder / "f.toml").write_text(text + '[listen.secure]\naddress = "127.0.0.1:0"\ntls = true\n')
+    assert warned(folder) == []
 
 
 def test_what_is_never_used_is_a_warning(folder: Path) -> None:

@@ -84,6 +84,11 @@ BAD = [
     ("[zzz] #!", 'unknown key "zzz" in the top level; known are admin, group, http'),
     (ROUTE + "timeouts = { raed = 1 } #!", 'unknown key "raed" in [site.s.route.timeouts]; did you mean "read"?'),
     ('[upstream.app]\nservers = [\n"h:1",\n{ address = "h:2", wieght = 2 }, #!\n]', 'did you mean "weight"?'),
+    (ROUTE + "workers = 2 #!", "in [[site.s.route]]; it belongs to the top level, above the first table"),
+    ("trusted_proxies = [] #!", 'unknown key "trusted_proxies" in the top level; it belongs to [http]'),
+    (SITE + "read = 5 #!", "it belongs to [site.s.timeouts] or [site.s.route.timeouts]"),
+    (ROUTE + "weight = 5 #!", "it belongs to [upstream.NAME.servers]"),
+    (ROUTE + "limit = 'l' #!", 'did you mean "limits"? limit belongs to the top level'),
     ("[limit.l] #!", '[limit.l] has no rate: add rate = "10r/s"'),
     ("[listen.l] #!", '[listen.l] has no address: add address = "0.0.0.0:8080"'),
     ("[upstream.u] #!", '[upstream.u] has no servers: add servers = ["127.0.0.1:8001"]'),
@@ -117,6 +122,9 @@ BAD = [
     ("[http]\nbare_lf = 'allow' #!", 'bare_lf must be "reject" or "accept" (got "allow")'),
     ("[log]\nlevel = 'warn' #!", 'did you mean "warning"?'),
     ("[log]\nformat = 'jsn' #!", 'format must be "combined", "json" or a format string'),
+    ("[log]\nformat = '$bogus' #!", "must not have the unknown variable $bogus; `frontgate schema` lists all (got"),
+    ("[log]\nformat = '$status ${statsu}' #!", "unknown variable $statsu; did you mean $status? `frontgate schema`"),
+    ("[log]\nformat = '$http_' #!", "unknown variable $http_; did you mean $http_NAME?"),
     ("[http]\ntrusted_proxies = ['10.0.0.0/8',\n'10.1.1.1/8'] #!", 'write "10.0.0.0/8" (got "10.1.1.1/8")'),
     ("[http]\ntrusted_proxies = ['me'] #!", "entry 1 of trusted_proxies must be an address, a network"),
     (LIMIT + "key = 'ip' #!", 'key must be "address", "site", "route"'),
@@ -158,7 +166,10 @@ BAD = [
     (ROUTE.replace('upstream = "app"', 'upstream = "ap" #!'), 'there is no upstream "ap"; did you mean "app"?'),
     (ROUTE + "expires = '1d' #!", "expires goes with files only"),
     (SITE + "[[site.s.route]]\npath = '/'\nredirect = 'x.org' #!", "redirect must be an address such as"),
-    (SITE + "[[site.s.route]]\npath = '/'\nredirect.to = '/{uri}' #!", "no other placeholder than {path}"),
+    (
+        SITE + "[[site.s.route]]\npath = '/'\nredirect.to = '/{uri}' #!",
+        "no other placeholders than {host}, {scheme}, {path}",
+    ),
     (SITE + "[[site.s.route]]\npath = '/'\nredirect = { to = '/a', status = 200 } #!", "status must be 301, 302"),
     (
         SITE + "[[site.s.route]]\npath = '/'\nreply = { status = 204, body = 'x' } #!",
@@ -180,7 +191,17 @@ BAD = [
     ),
     ("[listen.l]\naddress = 'h:1'\ntls = true\n[site.s] #!\nnames = ['x']", "but has no certificate"),
     ("[listen.l]\naddress = 'h:1'\ntls = true\nredirect = 'https' #!", "would redirect https to itself"),
-    ("[listen.l]\naddress = 'h:1'\n[listen.m]\naddress = 'h:1' #!", 'listeners "l" and "m" have the same address'),
+    (
+        "[listen.l]\naddress = 'h:1'\n[listen.m]\naddress = 'h:1' #!",
+        'listener "l" and listener "m" have the same address h:1',
+    ),
+    ("[listen.l]\naddress = '0.0.0.0:80'\n[listen.m]\naddress = '127.0.0.1:80' #!", "(the other is in line 2)"),
+    ("[listen.l]\naddress = '[::1]:80'\n[listen.m]\naddress = '[::]:80' #!", "addresses, [::1]:80 and [::]:80: change"),
+    (
+        "[listen.l]\naddress = '127.0.0.1:80'\n[admin]\nlisten = '127.0.0.1:80' #!",
+        'listener "l" and the admin door have the same address 127.0.0.1:80: change or remove one',
+    ),
+    ("[listen.l]\naddress = 'unix:/a'\n[admin]\nlisten = 'unix:/a' #!", "the admin door have the same address"),
     (SITE + "certificate = 'c.pem' #!", "has a certificate without key"),
     (SITE + "key = 'k.pem' #!", "has a key without certificate"),
     (APP + "[site.s] #!", 'site "s" is never reached'),
@@ -261,6 +282,44 @@ reply = {}
 def test_a_wrong_value_is_not_told_twice(tmp_path: Path) -> None:
     text = "[upstream.u]\nservers = 5\n[site.s]\nnames = ['x']\n[[site.s.route]]\npath = '/'\nupstream = 5\n"
     assert [line for line, _ in problems(tmp_path, text)] == [2, 7]
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("0.0.0.0:80", "[::]:80"),  # IPv6 sockets are opened for IPv6 alone
+        ("[::]:80", "127.0.0.1:80"),
+        ("0.0.0.0:80", "127.0.0.1:81"),
+        ("127.0.0.1:80", "127.0.0.2:80"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("unix:/a", "unix:/b"),
+    ],
+)
+def test_addresses_that_live_side_by_side(addresses: tuple[str, str]) -> None:
+    listen = {name: {"address": address} for name, address in zip("lm", addresses, strict=True)}
+    assert len(Model.model_validate({"listen": listen}).listen) == 2
+    Model.model_validate({"admin": {"listen": addresses[0]}, "listen": {"m": listen["m"]}})
+
+
+def test_what_is_refused_is_not_offered(tmp_path: Path) -> None:
+    [(_, offered)] = problems(tmp_path, ROUTE + "zzz = 1\n")
+    assert "known are limits, max_body" in offered
+    assert "files" not in offered and "expires" not in offered
+    [(_, elsewhere)] = problems(tmp_path, "files = 'www'\n")
+    assert "belongs" not in elsewhere
+
+
+@pytest.mark.parametrize("to", ["{scheme}://{host}{path}", "https://{host}:8443{path}", "{scheme}://x.org/", "{path}"])
+def test_redirects_may_repeat_the_request(to: str) -> None:
+    route = {"path": "/", "redirect": to}
+    redirect = Model.model_validate({"site": {"s": {"default": True, "route": [route]}}}).site["s"].route[0].redirect
+    assert redirect is not None and redirect.to == to
+
+
+@pytest.mark.parametrize("to", ["{host}/x", "https://{path}", "{scheme}:{path}", "https://{scheme}", "https://", "//{"])
+def test_redirects_that_lead_nowhere(to: str) -> None:
+    with pytest.raises(ValidationError):
+        Model.model_validate({"site": {"s": {"default": True, "route": [{"path": "/", "redirect": to}]}}})
 
 
 def places(value: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
