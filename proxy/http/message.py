@@ -92,12 +92,14 @@ class RequestFields:
         "log",
         "request_id",
         "size",
+        "special",
         "upgrade",
     )
 
     def __init__(self, fields: tuple[Field, ...], fault: Fault | None = None) -> None:
         self.fields = fields
         self.fault = fault
+        self.special = True  # not to be sent on as `forward` alone: no Host, or an Upgrade
         self.size = 0  # bytes as they came, with line ends
         self.log = b'"-" "-"'  # Referer and User-Agent for the access log
         self.host: bytes | None = None

@@ -34,6 +34,7 @@ def judge_request(raw: Sequence[Field]) -> RequestFields:
         return judged
     _upgrade(judged, options)
     _identify(judged)
+    judged.special = judged.host is None or judged.upgrade
     judged.forward = forwarded_lines(judged, [name for name, _ in raw], options)
     return judged
 

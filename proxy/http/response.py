@@ -39,6 +39,13 @@ class HeaderEdits:
         self.memo: dict[bytes, ResponseHead] = {}  # heads that were judged with these edits, by their bytes
         self.latest = NONE  # that of them which was seen last: comparing costs less than hashing
 
+    def recall(self, data: bytes) -> ResponseHead | None:
+        """The head that `data` begins with, if it is remembered."""
+        head = self.memo.get(data[: data.find(b"\r\n\r\n") + 4])
+        if head is not None:
+            self.latest = head
+        return head
+
     def edit(self, lines: bytes) -> bytes:
         """Rendered field lines, changed."""
         if self.removed:

@@ -25,6 +25,7 @@ VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 # Rendered numbers, with the space behind them: a look-up instead of formatting a float (0.3 us) or an integer (0.1).
 SECONDS: Final = [b"%d.%03d " % divmod(milliseconds, 1000) for milliseconds in range(1000)]
 STATUSES: Final = [b" %d " % status for status in range(1000)]
+SIZES: Final = [b"%d " % size for size in range(4096)]
 
 
 class CombinedLog:
@@ -42,7 +43,7 @@ class CombinedLog:
         whole = attempt = int((finished - started) * 1000)
         if connected != started:
             attempt = int((finished - (connected or finished)) * 1000)
-        tried, fault = exchange.tried, exchange.fault
+        tried, fault, size = exchange.tried, exchange.fault, exchange.body_out
         self._write(
             b"".join(
                 (
@@ -52,7 +53,7 @@ class CombinedLog:
                     b"] ",
                     exchange.line.log,
                     STATUSES[exchange.status],
-                    b"%d " % exchange.body_out,
+                    SIZES[size] if size < 4096 else b"%d " % size,
                     exchange.fields.log,
                     b" ",
                     SECONDS[whole] if whole < 1000 else b"%d.%03d " % divmod(whole, 1000),

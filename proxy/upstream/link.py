@@ -42,6 +42,7 @@ class Link:
         "_head",
         "_held",
         "_interims",
+        "_plain",
         "_spare",
         "_tunnel",
         "clock",
@@ -67,6 +68,7 @@ class Link:
         self._body: Body = UntilClose()
         self._interims = 0
         self._chunking = False  # the request body is sent in chunks
+        self._plain = False  # nothing out of the ordinary has happened since `start`
         self._blocked = self._held = self._tunnel = False
 
     # --- the connection -------------------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ class Link:
     def pause_writing(self) -> None:
         """The backend does not keep up."""
         self._blocked = True
+        self._plain = False
         exchange = self.exchange
         if exchange is not None:
             self.due = self.clock.now + exchange.route.timeouts.send
@@ -152,11 +155,12 @@ class Link:
         if fields.chunked:
             body = (chunk(body) if body else b"") + (self._last(exchange) if done else b"")
         lines = fields.forward
-        if fields.host is None or fields.upgrade or client.host_line or exchange.route.request_edits.any:
+        if fields.special or client.host_line or exchange.route.request_edits.any:
             lines = self._edited(exchange)
         transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
         if done:
             self.due = now + exchange.route.timeouts.read
+            self._plain = exchange.line.method != b"HEAD" and not self._blocked
         else:
             self.due = NEVER
             exchange.streamed = exchange.streamed or bool(exchange.body)
@@ -240,36 +244,22 @@ class Link:
         if exchange is None:
             self.close()  # unasked: RFC 9112 section 9.2 leaves no other reading than an attack or a broken backend
             return
-        if not self._blocked:
-            self.due = now + exchange.route.timeouts.read
-        if self._tunnel:
-            if not self._blocked:
-                self.due = self._patience(exchange)
-            exchange.downstream.body(data, False)
-        elif self._head is None:
+        if self._plain:  # what nearly every answer is like: known, whole, and the link can be used again
             edits = exchange.route.edits
-            head: ResponseHead | None = edits.latest
-            if not data.startswith(edits.latest.known_as):
-                head = edits.memo.get(data[: data.find(b"\r\n\r\n") + 4])
-                if head is not None:
-                    edits.latest = head
-            if (
-                head is not None
-                and head.simple
-                and self.transport is not None
-                and head.length == len(data) - len(head.known_as)
-                and not self._begun
-                and not self._blocked
-                and exchange.upload_done
-                and exchange.line.method != b"HEAD"
-            ):  # what nearly every answer is like: known, whole, and the link can be used again
+            head = edits.latest if data.startswith(edits.latest.known_as) else edits.recall(data)
+            if head is not None and head.simple and head.length == len(data) - len(head.known_as):
+                self._plain = False
                 self.exchange = exchange.link = None
-                if self._spare != NONE:
-                    self._spare = drop(self._spare)
                 self.pool.give_back(self)
                 engine.answered(exchange, head, data[len(head.known_as) :], True)
-            else:
-                self._read_head(exchange, data)
+                return
+            self._plain = False
+        if not self._blocked:
+            self.due = self._patience(exchange) if self._tunnel else now + exchange.route.timeouts.read
+        if self._tunnel:
+            exchange.downstream.body(data, False)
+        elif self._head is None:
+            self._read_head(exchange, data)
         else:
             self._read_body(exchange, self._head, data)
 
