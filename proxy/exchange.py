@@ -210,21 +210,25 @@ class Exchange:
         self.fields = fields
         self.clock = clock
         self.route = route
-        self.started = clock.now
-        self.attempted = self.connected = self.answered = self.finished = 0.0
-        self.status = 0
+        self.started: float = clock.now
+        self.attempted: float = 0.0
+        self.connected: float = 0.0
+        self.answered: float = 0.0
+        self.finished: float = 0.0
+        self.status: int = 0
         self.fault: Fault | None = None
         self.link: Link | None = None
         self.backend: Backend | None = None
         self.tried: tuple[Backend, ...] = ()
-        self.body = b""  # read, not sent, or kept so that it can be sent once more
-        self.body_in = self.body_out = 0
-        self.trailers = b""
-        self.upload_done = True
-        self.streamed = False  # parts of the body went to a backend and are not kept: no second attempt
-        self.fresh = False  # the next attempt must not use a connection that has been idle
-        self.replied = False  # the client has the head of an answer
-        self.extra_fields = b""  # rendered lines that a step adds to the response
+        self.body: bytes = b""  # read, not sent, or kept so that it can be sent once more
+        self.body_in: int = 0
+        self.body_out: int = 0
+        self.trailers: bytes = b""
+        self.upload_done: bool = True
+        self.streamed: bool = False  # parts of the body went to a backend and are not kept: no second attempt
+        self.fresh: bool = False  # the next attempt must not use a connection that has been idle
+        self.replied: bool = False  # the client has the head of an answer
+        self.extra_fields: bytes = b""  # rendered lines that a step adds to the response
         self.pending: Iterator[Step] = iter(route.steps)
         self.request_id: bytes = b""
-        self.limit_status = ""  # passed, delayed or rejected (and dry runs), for the log
+        self.limit_status: str = ""  # passed, delayed or rejected (and dry runs), for the log

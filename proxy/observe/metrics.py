@@ -16,7 +16,7 @@ from proxy.faults import Fault
 
 # Upper bounds in seconds, those that the Go and Python clients of Prometheus begin with.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-BUCKET_NAMES: Final = tuple([f"{bound:g}" for bound in BUCKETS] + ["+Inf"])
+BUCKET_NAMES: Final = (*map("{:g}".format, BUCKETS), "+Inf")
 CLASSES: Final = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
 
 log = logging.getLogger("frontgate")

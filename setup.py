@@ -1,0 +1,71 @@
+"""Builds frontgate; the modules of the hot path are compiled by mypyc when that can be, and plain Python when not.
+
+Rules: what is compiled is the same source, typed as it is. FRONTGATE_PURE=1 asks for plain Python; without a C compiler,
+without mypyc, or on any error of theirs a warning is printed and plain Python is what one gets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# Everything that a request passes, in the order it does. Readers (httptools) and what runs now and then stay as they are.
+HOT = [
+    "proxy/verdict.py",
+    "proxy/faults.py",
+    "proxy/clock.py",
+    "proxy/exchange.py",
+    "proxy/engine.py",
+    "proxy/http/message.py",
+    "proxy/http/response.py",
+    "proxy/http/body.py",
+    "proxy/http/chunked.py",
+    "proxy/downstream/h1.py",
+    "proxy/downstream/upload.py",
+    "proxy/shared/limit.py",
+    "proxy/shared/buckets.py",
+    "proxy/policy/limit/leaky.py",
+    "proxy/policy/backend.py",
+    "proxy/policy/balance/round_robin.py",
+    "proxy/policy/balance/least_conn.py",
+    "proxy/upstream/group.py",
+    "proxy/upstream/pool.py",
+    "proxy/upstream/link.py",
+    "proxy/observe/metrics.py",
+    "proxy/observe/access_log.py",
+]
+
+
+def extensions() -> list[Extension]:
+    """The compiled modules, or none."""
+    if os.environ.get("FRONTGATE_PURE") == "1" or "sdist" in sys.argv:
+        return []
+    try:
+        from mypyc.build import mypycify
+
+        return mypycify(["--ignore-missing-imports", "--python-version", "3.11", *HOT], opt_level="3")
+    except (Exception, SystemExit) as problem:  # mypyc ends the process on an error of its own
+        print(f"warning: frontgate is not compiled and runs as plain Python: {problem}", file=sys.stderr)
+        return []
+
+
+class OptionalBuild(build_ext):
+    """Without a C compiler there is nothing to build, and nothing to fail."""
+
+    def run(self) -> None:
+        """Build all extensions or none: half of a compiled package would not work together."""
+        try:
+            super().run()
+        except Exception as problem:
+            print(f"warning: frontgate is not compiled and runs as plain Python: {problem}", file=sys.stderr)
+            self.extensions = []
+
+    def get_outputs(self) -> list[str]:
+        """What was built."""
+        return super().get_outputs() if self.extensions else []
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuild})
