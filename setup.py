@@ -1,7 +1,7 @@
 """Builds frontgate; the modules of the hot path are compiled by mypyc when that can be, and plain Python when not.
 
-Rules: what is compiled is the same source, typed as it is. FRONTGATE_PURE=1 asks for plain Python; without a C compiler,
-without mypyc, or on any error of theirs a warning is printed and plain Python is what one gets.
+Rules: what is compiled is the same source, typed as it is. FRONTGATE_PURE=1 asks for plain Python; without a C
+compiler, without mypyc, or on any error of theirs a warning is printed and plain Python is what one gets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-# Everything that a request passes, in the order it does. Readers (httptools) and what runs now and then stay as they are.
+# Everything that a request passes, in the order it does. Readers (httptools) and what runs now and then stay plain.
 HOT = [
     "proxy/verdict.py",
     "proxy/faults.py",

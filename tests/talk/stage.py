@@ -7,6 +7,7 @@ sleeps and nothing is a socket. Every Door that was opened is looked through at 
 
 from __future__ import annotations
 
+import os
 import socket
 import tomllib
 from collections import deque
@@ -24,6 +25,7 @@ from proxy.shared.arena import Arena, Layout
 from proxy.shared.memory import Memory
 from proxy.upstream import link as link_module
 from proxy.upstream import pool as pool_module
+from proxy.upstream.spare import NONE
 
 EPOCH = 1_700_000_000.0
 DATE = b"Date: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
@@ -42,6 +44,7 @@ upstream = "app"
 )
 SOLO = APP.replace(', "10.0.0.2:2", "10.0.0.3:3"', "")
 EOF = object()
+SILENT = os.open(os.devnull, os.O_RDONLY)  # the descriptor of a wire: there is never a word in it that was not read
 
 
 class Wire:
@@ -52,7 +55,9 @@ class Wire:
         self.protocol = protocol
         self.extra = extra
         family = socket.AF_UNIX if extra.get("peername") == "" else socket.AF_INET
-        self.extra["socket"] = SimpleNamespace(family=family, setsockopt=lambda *words: self.options.append(words))
+        self.extra["socket"] = SimpleNamespace(
+            family=family, setsockopt=lambda *words: self.options.append(words), fileno=lambda: SILENT
+        )
         self.options = []
         self.told = bytearray()  # what arrived at the test's end and was not looked at yet
         self.buffer = bytearray()  # what a jammed wire holds back
@@ -457,6 +462,7 @@ class Door:
     # The end
     def end(self):
         """Everybody goes; then nothing may be left."""
+        self.look_at_idle_links()
         for client in self.clients:
             if not client.lost:
                 client.resets()
@@ -464,6 +470,8 @@ class Door:
             backend.accepts = False if backend.accepts is None else backend.accepts
         for dial in list(self.dials):
             dial.step(dial.coroutine.throw, ConnectionRefusedError())
+        self.run()
+        self.look_at_idle_links()
         self.wait(60)
         for exchange in self.made:
             times = sum(exchange is one for one in self.finished)
@@ -471,13 +479,22 @@ class Door:
             assert exchange.finished and exchange.link is None and exchange.backend is None
         for runtime in self.runtimes:
             runtime.flush()
-            for group in runtime.upstreams.values():
-                for backend in group.backends:
-                    assert backend.taken == backend.settled, backend
-                    assert backend.inflight.total() == 0, backend
-                    for link in backend.pool._idle:
-                        assert link.exchange is None
-                    for link in backend.pool.links:
-                        assert link.exchange is None
+        for backend in self.every_backend():
+            assert backend.taken == backend.settled, backend
+            assert backend.inflight.total() == 0, backend
+            assert all(link.exchange is None and link._spare == NONE for link in backend.pool.links)
         assert self.runtime.ledger._cells[self.layout.columns["worker", "connections"]] == 0
         assert not any(listener.connections for listener in self.runtime.listeners.values())
+
+    def look_at_idle_links(self):
+        """Whoever is idle is connected, carries nothing and keeps no second descriptor."""
+        for backend in self.every_backend():
+            for link in backend.pool._idle:
+                assert link.exchange is None and link.transport is not None
+                assert link._spare == NONE, "an idle link keeps a spare descriptor"
+
+    def every_backend(self):
+        """The policy's backends of all configurations there have been."""
+        for runtime in self.runtimes:
+            for group in runtime.upstreams.values():
+                yield from group.backends

@@ -1,0 +1,120 @@
+"""Everything that is counted has a cell, and is counted once."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy import build, ledger
+from proxy.clock import Clock, Parking, Wheel
+from proxy.config.model import Model
+from proxy.faults import CONNECT_REFUSED
+from proxy.observe.metrics import BUCKET_NAMES, CLASSES, FaultCounts
+from proxy.shared.arena import Arena, Layout
+from proxy.shared.limit import OUTCOMES
+from proxy.shared.memory import Memory
+
+MODEL = Model.model_validate(
+    {
+        "workers": 1,
+        "log": {"access": "off"},
+        "listen": {"web": {"address": "127.0.0.1:80"}, "other": {"address": "127.0.0.1:81", "redirect": "https"}},
+        "limit": {"l": {"rate": "1r/s", "memory": "64k"}},
+        "upstream": {"app": {"servers": ["10.0.0.1:1", {"address": "10.0.0.2:2", "max_conns": 1}], "fail_timeout": 5}},
+        "site": {"s": {"names": ["s"], "route": [{"path": "/", "upstream": "app", "limits": ["l"]}]}},
+    }
+)
+
+
+@pytest.fixture
+def place():
+    layout = Layout(ledger.counters(MODEL))
+    arena = Arena(Memory(Arena.size(2, layout.capacity)), 2, layout)
+    zones = {name: Memory(size) for name, size in build.zone_sizes(MODEL).items()}
+    return build.Place(Clock(1000.0), Wheel(), Parking(lambda at: None), arena, 1, zones)
+
+
+def counted(place):
+    """All cells that are not 0, by name."""
+    cells = place.arena.cells(place.row)
+    return {name: cells[column] for name, column in place.arena.layout.columns.items() if cells[column]}
+
+
+def test_names_are_named_once():
+    names = ledger.counters(MODEL)
+    assert len(names) == len(set(names))
+
+
+def test_everything_that_can_be_written_has_a_cell(place):
+    runtime = build.runtime(MODEL, place)
+    for counts in runtime.ledger.sites.values():
+        counts.classes[:] = [2] * len(CLASSES)
+        counts.durations[:] = [3] * len(BUCKET_NAMES)
+        counts.seconds, counts.bytes_in, counts.bytes_out = 0.5, 4, 5
+    for outcomes in runtime.ledger.limits.values():
+        outcomes[:] = [6] * len(OUTCOMES)
+    for fault in runtime.ledger.faults.counts:
+        runtime.ledger.faults.counts[fault] = 7
+    for backend in runtime.upstreams["app"].backends:
+        backend.take(1000.0)
+        backend.settle(1000.0, True, True)
+        backend.take(1000.0)
+    runtime.ledger.connected(1)
+    runtime.flush()
+    found = counted(place)
+    assert set(ledger.counters(MODEL)) - set(found) == {("worker", "started")}  # which the worker itself writes
+    assert set(runtime.ledger.sites) == {ledger.NOBODY, "s"}
+    assert {found["site", "s", "requests", name] for name in CLASSES} == {2}
+    assert {found["site", "s", "duration", name] for name in BUCKET_NAMES} == {3}
+    assert found["site", "s", "duration_us"] == 500_000
+    assert (found["site", "s", "bytes_in"], found["site", "s", "bytes_out"]) == (4, 5)
+    assert {found["limit", "l", outcome] for outcome in OUTCOMES} == {6}
+    assert {found["fault", fault.name, "total"] for fault in FaultCounts().counts} == {7}
+    for address in ("10.0.0.1:1", "10.0.0.2:2"):
+        words = {word: found["backend", "app", address, word] for word in ledger.BACKEND_WORDS}
+        assert words == {"taken": 2, "failures": 1, "inflight": 1, "down_until_ms": 1_005_000}
+    assert (found["worker", "connections"], found["worker", "accepted"]) == (1, 1)
+
+
+def test_nothing_is_counted_twice(place):
+    runtime = build.runtime(MODEL, place)
+    runtime.ledger.sites["s"].classes[0] = 1
+    runtime.ledger.faults.counts[CONNECT_REFUSED] = 1
+    backend = runtime.upstreams["app"].backends[0]
+    backend.take(1000.0)
+    backend.settle(1000.0, True, True)
+    runtime.flush()
+    before = counted(place)
+    runtime.flush()
+    assert counted(place) == before
+    successor = build.runtime(MODEL, place, runtime)
+    successor.flush()
+    assert counted(place) == before
+
+
+def test_connections_come_and_go_but_stay_accepted(place):
+    runtime = build.runtime(MODEL, place)
+    for change in (1, 1, -1):
+        runtime.ledger.connected(change)
+    assert counted(place) == {("worker", "connections"): 1, ("worker", "accepted"): 2}
+
+
+def test_a_backend_that_is_out_is_so_until_it_answers(place, caplog):
+    runtime = build.runtime(MODEL, place)
+    backend = runtime.upstreams["app"].backends[0]
+    cell = ("backend", "app", "10.0.0.1:1", "down_until_ms")
+    backend.take(1000.0)
+    backend.trouble = "for a reason"
+    backend.settle(1000.0, True, True)
+    for _ in range(3):
+        runtime.flush()
+    assert counted(place)[cell] == 1_005_000
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == "upstream app: 10.0.0.1:1 is left alone for 5 s after 1 failed attempts: for a reason"
+    place.clock.now = 1006.0
+    runtime.flush()
+    assert cell not in counted(place) and len(caplog.records) == 1  # it may be tried; whether it answers is not known
+    backend.take(1006.0)
+    backend.settle(1006.0, False, True)
+    for _ in range(3):
+        runtime.flush()
+    assert [record.getMessage() for record in caplog.records][1:] == ["upstream app: 10.0.0.1:1 answers again"]
