@@ -13,10 +13,10 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test test-built check bench format clean
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 demo: $(VENV)/.demo ## start backends and the door in front of them, until Ctrl-C
 	@exec $(BIN)/python -m backends.demo
@@ -29,7 +29,10 @@ check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.bench ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
+test-built: $(VENV)/.test $(VENV)/built/.done ## run the tests of whole programs on what pip builds
+	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest tests/live tests/abuse $(ARGS)
+
+bench: $(VENV)/.bench $(VENV)/built/.done ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
 	$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/.test ## format the code and mend what can be mended
@@ -57,4 +60,11 @@ $(VENV)/.bench: EXTRAS := demo,bench
 $(VENV)/.demo $(VENV)/.test $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing what 'make $(subst $(VENV)/.,,$@)' needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+# The package as a user's pip builds it; what is installed into .venv is the source itself.
+$(VENV)/built/.done: $(shell find proxy -name '*.py') setup.py pyproject.toml | $(BIN)/python
+	@echo "Building frontgate into $(VENV)/built ..."
+	@rm -rf $(VENV)/built build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/built .
 	@touch $@

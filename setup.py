@@ -1,7 +1,8 @@
 """Builds frontgate; the modules of the hot path are compiled by mypyc when that can be, and plain Python when not.
 
 Rules: what is compiled is the same source, typed as it is. FRONTGATE_PURE=1 asks for plain Python; without a C
-compiler, without mypyc, or on any error of theirs a warning is printed and plain Python is what one gets.
+compiler, without mypyc, or on any error of theirs a warning is printed and plain Python is what one gets. An editable
+install (pip install -e) is never compiled: whoever edits a module expects that it is what runs.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ HOT = [
 
 def extensions() -> list[Extension]:
     """The compiled modules, or none."""
-    if os.environ.get("FRONTGATE_PURE") == "1" or "sdist" in sys.argv:
+    if os.environ.get("FRONTGATE_PURE") == "1" or not {"bdist_wheel", "build", "build_ext"}.intersection(sys.argv):
         return []
     try:
         from mypyc.build import mypycify
 
-        return mypycify(["--ignore-missing-imports", "--python-version", "3.11", *HOT], opt_level="3")
+        options = ["--ignore-missing-imports", "--python-version", "3.11"]
+        return mypycify([*options, *HOT], opt_level="3", group_name="frontgate")
     except (Exception, SystemExit) as problem:  # mypyc ends the process on an error of its own
         print(f"warning: frontgate is not compiled and runs as plain Python: {problem}", file=sys.stderr)
         return []

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 
 from bench.measure import DIRECT, Outcome
 
-COLOURS = {"nginx": "#4c9a5b", "frontgate": "#d1495b", "HAProxy": "#30638e", "Caddy": "#8cb6d9", "aiohttp": "#b8b8b8"}
+COLOURS = {
+    "nginx": "#4c9a5b",
+    "frontgate": "#d1495b",
+    "frontgate-plain": "#e79aa5",
+    "HAProxy": "#30638e",
+    "Caddy": "#8cb6d9",
+    "aiohttp": "#b8b8b8",
+}
 EXPENSIVE = ("handshakes", "download", "upload")
 LABELS = {
     "plain": "small GET",

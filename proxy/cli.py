@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import proxy
+from proxy import engine
 from proxy.config import check, toml
 from proxy.config.model import Model, schema
 from proxy.config.source import ConfigError
@@ -41,7 +42,8 @@ class Trouble(Exception):
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     top = argparse.ArgumentParser(prog="frontgate", description="The front door of Python web applications.")
-    top.add_argument("--version", action="version", version=f"frontgate {proxy.__version__}")
+    built = "plain Python" if engine.__file__.endswith(".py") else "compiled"
+    top.add_argument("--version", action="version", version=f"frontgate {proxy.__version__} ({built})")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in (("serve", "serve a configuration"), ("check", f"say what is wrong with one: {CHECKS}")):
         configured(commands.add_parser(name, help=words, description=words))

@@ -1,4 +1,4 @@
-"""The servers that are compared, each a module with NAME, version() and launch(setup); the first is the reference."""
+"""The servers that are compared, each with a name, version() and launch(setup); the first is the reference."""
 
 from __future__ import annotations
 
@@ -17,5 +17,10 @@ class Peer(NamedTuple):
     launch: Callable[[Setup], Launch]
 
 
-PEERS = tuple(Peer(module.NAME, module.version, module.launch) for module in (nginx, frontgate, haproxy, caddy, usual))
+PEERS = (
+    Peer(nginx.NAME, nginx.version, nginx.launch),
+    Peer(frontgate.NAME, frontgate.version, frontgate.launch),
+    Peer(frontgate.PLAIN_NAME, frontgate.plain_version, frontgate.launch_plain),
+    *(Peer(module.NAME, module.version, module.launch) for module in (haproxy, caddy, usual)),
+)
 REFERENCE = nginx.NAME

@@ -1,15 +1,23 @@
-"""frontgate: one worker, as its configuration contract says."""
+"""frontgate: one worker, as its configuration contract says; as `pip install` builds it, and as plain Python.
+
+What is measured as built is what `make bench` put into .venv/built; the plain one is the source of this checkout.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import subprocess
 import sys
+from pathlib import Path
 
-import proxy
-from bench.peers.setup import BURST, IDLE_LINKS, MAX_BODY_MEGABYTES, RATE, Launch, Setup, write
+from bench.peers.setup import BURST, IDLE_LINKS, MAX_BODY_MEGABYTES, RATE, Launch, Missing, Setup, write
 
 NAME = "frontgate"
+PLAIN_NAME = "frontgate-plain"
+SOURCE = Path(__file__).resolve().parent.parent.parent
+BUILT = SOURCE / ".venv" / "built"
 
 CONFIGURATION = """workers = 1
 [log]
@@ -52,14 +60,44 @@ nodelay = true
 memory = "10m\""""
 
 
-def version() -> str:
-    """Its own, and of what its speed depends on."""
+def command(where: Path, *words: str) -> Launch:
+    """A frontgate command with the package found in a folder, and nowhere else (-P: not in the current one either)."""
+    if not (where / "proxy").is_dir():
+        raise Missing(f"there is no frontgate in {where}: make bench builds one")
+    return Launch((sys.executable, "-P", "-m", "proxy.cli", *words), {"PYTHONPATH": str(where)})
+
+
+def described(where: Path) -> str:
+    """Its version and whether it is compiled, and the versions of what its speed depends on."""
+    said = command(where, "--version")
+    environment = {**os.environ, **said.environment}
+    done = subprocess.run(said.command, env=environment, capture_output=True, text=True, check=True)
     parts = [f"{name} {importlib.metadata.version(name)}" for name in ("uvloop", "httptools")]
-    return f"{getattr(proxy, '__version__', 'unknown')} (Python {platform.python_version()}, {', '.join(parts)})"
+    return f"{done.stdout.strip().removeprefix('frontgate ')}, Python {platform.python_version()}, {', '.join(parts)}"
+
+
+def version() -> str:
+    """Of what pip builds."""
+    return described(BUILT)
+
+
+def plain_version() -> str:
+    """Of the source."""
+    return described(SOURCE)
 
 
 def launch(setup: Setup) -> Launch:
-    """Write frontgate.toml and say how to start."""
+    """Start what pip builds."""
+    return command(BUILT, "serve", "-c", str(configure(setup)))
+
+
+def launch_plain(setup: Setup) -> Launch:
+    """Start the source."""
+    return command(SOURCE, "serve", "-c", str(configure(setup)))
+
+
+def configure(setup: Setup) -> Path:
+    """Write frontgate.toml."""
     text = CONFIGURATION.format(
         access=setup.access_log if setup.policies else "off",
         error=setup.folder / "error.log",
@@ -72,5 +110,4 @@ def launch(setup: Setup) -> Launch:
         certificate=f'certificate = "{setup.certificate}"\nkey = "{setup.key}"' if setup.tls else "",
         limits='"per_ip"' if setup.policies else "",
     )
-    path = write(setup, "frontgate.toml", text)
-    return Launch((sys.executable, "-m", "proxy.cli", "serve", "-c", str(path)))
+    return write(setup, "frontgate.toml", text)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
+UNDER_TEST = os.environ.get("FRONTGATE_UNDER_TEST", str(ROOT))  # the folder of the package that runs; .ci/run: compiled
 T = TypeVar("T")
 
 
@@ -89,9 +90,10 @@ class Door:
     # --- life -------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Door:
-        command = [sys.executable, "-m", "proxy.cli", "serve", "-c", str(self.path)]
+        command = [sys.executable, "-P", "-m", "proxy.cli", "serve", "-c", str(self.path)]
+        environment = {**os.environ, "PYTHONPATH": UNDER_TEST}
         with open(self.log, "ab") as errors, open(self.folder / "stdout.txt", "ab") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
         if self.wait:
             try:
                 until(self.up, 20.0, "the door's start")
