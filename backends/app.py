@@ -2,14 +2,17 @@
 
 Rules: the application answers the same under every prefix in `build`, because frontgate forwards the path unchanged
 and the demo gives each balancing strategy a path of its own; bodies are streamed both ways, so that memory stays flat
-whatever the size; nothing is remembered between two requests, so that any backend may answer any of them.
+whatever the size; nothing is remembered between two requests, so that any backend may answer any of them (only each
+worker's opinion of the dependency of `/flaky`, and its count of requests where FRONTGATE_LIMIT asks for one).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -17,8 +20,22 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
+from backends.resilience import (
+    CircuitBreaker,
+    CircuitOpen,
+    Limiter,
+    MemoryLimiter,
+    RateLimitMiddleware,
+    Retry,
+    TimeoutMiddleware,
+)
+
 Seconds = Annotated[float, Query(ge=0, le=300, description="seconds")]
 Count = Annotated[int, Query(ge=1, le=100_000, description="how many pieces")]
+Chance = Annotated[float, Query(ge=0, le=1, description="how often it fails: 0 never, 1 always")]
+
+LONGEST = 310.0  # seconds until an answer begins or is a 504: a little more than /slow may be asked for
+UPLOADS = ("/echo", "/upload")  # may take as long as the client needs
 
 
 def answered_by(request: Request) -> dict[str, str | int]:
@@ -62,6 +79,26 @@ async def slow(request: Request, seconds: Seconds = 1.0) -> JSONResponse:
     """Answer after `seconds`, as a slow query would; the worker serves others meanwhile."""
     await asyncio.sleep(seconds)
     return JSONResponse({**answered_by(request), "slept": seconds})
+
+
+@Retry(on=ConnectionError, base=0.05, jitter="full")
+@CircuitBreaker("dependency", on=ConnectionError, recovery=5.0)
+async def dependency(fail: float) -> str:
+    """Stand for a service that hangs up every now and then."""
+    if random.random() < fail:
+        raise ConnectionError("the dependency hung up")
+    return "fine"
+
+
+async def flaky(request: Request, fail: Chance = 0.5) -> JSONResponse:
+    """Ask a dependency that fails in passing: tried three times, left in peace for 5 seconds when it keeps failing."""
+    try:
+        return JSONResponse({**answered_by(request), "dependency": await dependency(fail)})
+    except CircuitOpen as refused:
+        again = {"Retry-After": str(math.ceil(refused.retry_after))}
+        return JSONResponse({**answered_by(request), "dependency": "known to be down"}, 503, again)
+    except ConnectionError as error:
+        return JSONResponse({**answered_by(request), "dependency": str(error)}, 502)
 
 
 async def stream(request: Request, count: Count = 5, interval: Seconds = 0.2) -> StreamingResponse:
@@ -167,6 +204,7 @@ def routes() -> APIRouter:
     router = APIRouter()
     router.add_api_route("/healthz", healthz, methods=["GET"])
     router.add_api_route("/slow", slow, methods=["GET"])
+    router.add_api_route("/flaky", flaky, methods=["GET"])
     router.add_api_route("/stream", stream, methods=["GET"])
     router.add_api_route("/events", events, methods=["GET"])
     router.add_api_route("/echo", echo, methods=["POST"])
@@ -181,12 +219,29 @@ def routes() -> APIRouter:
 
 def build(
     prefixes: Sequence[str] = ("", "/round-robin", "/weighted", "/least-conn", "/ip-hash", "/limited"),
+    limiter: Limiter | None = None,
 ) -> FastAPI:
-    """Make the application: the same routes under every prefix; only those under the first are in the OpenAPI page."""
+    """Make the application: the same routes under every prefix; only those under the first are in the OpenAPI page.
+
+    It counts requests only when it is given a limiter, for the door in front of it does so before Python has work.
+    """
     application = FastAPI(title="Behind frontgate", version="1")
     for prefix in prefixes:
         application.include_router(routes(), prefix=prefix, include_in_schema=prefix == prefixes[0])
+    application.add_middleware(
+        TimeoutMiddleware, seconds=lambda scope: None if scope["path"].endswith(UPLOADS) else LONGEST
+    )
+    if limiter is not None:  # added last, so asked first
+        application.add_middleware(
+            RateLimitMiddleware, limiter=limiter, exempt=lambda scope: scope["path"].endswith("/healthz")
+        )
     return application
 
 
-app = build()
+def limiter_asked_for() -> Limiter | None:
+    """Give the limiter that FRONTGATE_LIMIT asks for: requests a minute and address, in each worker; None without."""
+    limit = os.environ.get("FRONTGATE_LIMIT")
+    return MemoryLimiter(int(limit), 60.0) if limit else None
+
+
+app = build(limiter=limiter_asked_for())
