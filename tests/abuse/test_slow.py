@@ -31,6 +31,7 @@ default = true
 [[site.s.route]]
 path = "/"
 upstream = "app"
+request_buffering = false
 """
 WORDS = {"workers": 1, "client_body": "1s", "client_idle": "60s"}
 START = b"GET / HTTP/1.1\r\nHost: localhost\r\n"

@@ -1,0 +1,32 @@
+"""The fuzz targets under atheris, where it can be had: guided by what the program does with each input.
+
+FRONTGATE_FUZZ_SECONDS says how long each target runs; without it, each gets 2000 inputs (a second or two).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TARGETS = ["target_chunks", "target_line", "target_request", "target_response", "target_config"]
+SECONDS = os.environ.get("FRONTGATE_FUZZ_SECONDS", "")
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
+
+
+@pytest.mark.timeout(int(SECONDS or 0) + 120)
+@pytest.mark.parametrize("target", TARGETS)
+def test_target(target: str, tmp_path: Path) -> None:
+    length = [f"-max_total_time={SECONDS}"] if SECONDS else ["-runs=2000"]
+    command = [sys.executable, str(Path(__file__).with_name("with_atheris.py")), target, "-seed=1", *length]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    found = [path.read_bytes() for path in tmp_path.iterdir() if path.is_file()]
+    assert ran.returncode == 0 and not found, f"{found}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+    assert "Done " in ran.stderr

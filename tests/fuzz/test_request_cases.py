@@ -1,0 +1,140 @@
+"""Requests that RFC 9110, RFC 9112 and our policy judge, against a running door and a backend that reads strictly."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import cases_fields
+import cases_framing
+import cases_lines
+import pytest
+from cases import MUST, POLICY, SHOULD, Case
+from door import backend
+from wires import CleanDoor, Cut, Recorder, Response, Wire, read_response
+
+CONFIG = """
+workers = 1
+[timeouts]
+client_body = "2s"
+[http]
+max_body = "64k"
+[listen.web]
+address = "127.0.0.1:{port}"
+[upstream.app]
+servers = ["127.0.0.1:{backend}"]
+[site.s]
+default = true
+[[site.s.route]]
+path = "/"
+upstream = "app"
+"""
+CASES: list[Case] = [*cases_lines.CASES, *cases_framing.CASES, *cases_fields.CASES]
+
+# What is not as the rule has it, and why.
+IPV6 = "http/target HOST looks at the shape of an IPv6 address only"
+KNOWN: dict[str, str] = {
+    "method: OPTIONS with Max-Forwards 0 goes no further": "Max-Forwards is passed on as it came",
+    "absolute: in HTTP/1.0, another Host": "http/request joint_fault looks at the authority in HTTP/1.1 only",
+    "absolute: in HTTP/1.0, no Host": "the authority of the target does not become Host",
+    "chunks: a size of 2^32 + 5": "a chunk larger than max_body is refused when so much has come, not at its size",
+    "expect: an unknown coding is 501, without 100": "llhttp refuses the head first: CODING_UNKNOWN is never reached",
+    **{case.name: IPV6 for case in cases_lines.CASES if case.name.endswith("is no IPv6 address")},
+}
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Recorder:
+    """The backend's notes."""
+    return Recorder()
+
+
+@pytest.fixture(scope="module")
+def door(recorder: Recorder) -> Iterator[CleanDoor]:
+    """One door for all cases: what one leaves behind in it, the next ones meet."""
+    with backend(recorder) as port, CleanDoor(CONFIG, backend=port) as door:
+        yield door
+
+
+def test_the_tables() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names) >= 150
+    assert set(KNOWN) <= set(names)
+    assert all(case.level in (MUST, POLICY, SHOULD) and case.rule for case in CASES)
+
+
+def marked() -> list[object]:
+    """The cases, those in KNOWN as expected to fail."""
+    return [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=[pytest.mark.xfail(strict=True, reason=KNOWN[case.name])] if case.name in KNOWN else [],
+        )
+        for case in CASES
+    ]
+
+
+@pytest.mark.parametrize("case", marked())
+def test_request(case: Case, door: CleanDoor, recorder: Recorder) -> None:
+    recorder.requests.clear()
+    recorder.wrong.clear()
+    with door.client(5.0) as wire:
+        wire.wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        found = converse(case, wire)
+        judge(case, found, list(recorder.requests))
+        after(case, wire, found)
+    assert recorder.wrong == []
+    assert not [request for request in recorder.requests if request.target == b"/smuggled"]
+    with door.client(5.0) as wire:
+        assert wire.get("/victim").body == b"/victim"
+
+
+def converse(case: Case, wire: Wire) -> list[Response]:
+    """Send the parts; all answers that come, at most as many as may come."""
+    first: list[int] = []
+    for number, part in enumerate(case.parts):
+        if number and case.waits:
+            assert wire.line() == b"HTTP/1.1 100 Continue" and not wire.line()
+            first.append(100)
+        wire.send(part)
+    found: list[Response] = []
+    for place, allowed in enumerate(case.answers):
+        try:
+            answer = read_response(wire, "HEAD" if place in case.heads else "GET")
+        except Cut:
+            break
+        assert answer.status in allowed, f"{case.rule}: answer {place + 1} is {answer!r}"
+        found.append(answer)
+    if found:
+        found[0].interim[:0] = first
+    return found
+
+
+def judge(case: Case, found: list[Response], requests: list[object]) -> None:
+    """Whether what came and what the backend saw is what the rule says."""
+    assert found, f"{case.rule}: closed without an answer"
+    assert len(found) == len(case.answers) or found[-1].status >= 400, f"{case.rule}: {found}"
+    seen = [request.target for request in requests]  # type: ignore[attr-defined]
+    own = [target for target, answer in zip(case.targets, found, strict=False) if answer.status == 200]
+    assert seen == own, f"{case.rule}: the backend saw {seen}, answers are {found}"
+    if case.interim is not None:
+        assert tuple(found[0].interim) == case.interim
+    if found[0].status != 200:
+        return
+    first: Recorder = requests[0]  # type: ignore[assignment]
+    if case.body is not None:
+        assert first.body == case.body, case.rule  # type: ignore[attr-defined]
+    for name, values in case.fields.items():
+        assert tuple(first.all(name)) == values, f"{case.rule}: {name} is {first.all(name)}"  # type: ignore[attr-defined]
+
+
+def after(case: Case, wire: Wire, found: list[Response]) -> None:
+    """The connection is closed, or good for one more request."""
+    last = found[-1]
+    announced = last.get("connection") == b"close"
+    if case.closes or announced or (last.status == 400 and case.closes is None):
+        assert wire.ended(), f"{case.rule}: more came, or it stayed open: {wire.begun!r}"
+        assert announced, "it closes without saying so"
+    else:
+        assert wire.get("/marker").body == b"/marker", case.rule
