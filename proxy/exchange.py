@@ -69,8 +69,12 @@ class Downstream(Protocol):
     def release(self) -> None:
         """Read on."""
 
-    def accept(self) -> None:
-        """A backend takes the request now: answer 100 (Continue) if the client waits for it, and read the body."""
+    def behind(self) -> bool:
+        """Whether the client has not taken all of an answer that is whole: then `finish` is called when it has."""
+
+    def accept(self, whole: bool = False) -> None:
+        """A backend takes the request now: answer 100 (Continue) if the client waits for it, and read the body; with
+        `whole`, take all of the body before a backend gets any, and resume the exchange then."""
 
     def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
         """Send the 101 and become a tunnel to the exchange's link; `rest` are bytes the backend sent behind it."""
@@ -95,6 +99,41 @@ class Link(Protocol):
         """The exchange is over for this link: close the connection."""
 
 
+class Store(Protocol):
+    """A request body that is whole, in memory or a file; it can be read again for another attempt."""
+
+    size: int
+
+    def rewind(self) -> None:
+        """Read from the beginning again."""
+
+    def take(self, most: int) -> bytes:
+        """The next bytes, at most so many; b"" at the end."""
+
+    def close(self) -> None:
+        """Give all back."""
+
+
+class Upstream(Protocol):
+    """A group of backends, as the engine sees it."""
+
+    def has_another(self, exchange: Exchange) -> bool:
+        """Whether another attempt would find a backend."""
+
+    def affords(self, exchange: Exchange) -> bool:
+        """Take one retry from the budget, if there is one left."""
+
+    def send_again(self, exchange: Exchange, pause: float) -> None:
+        """Begin another attempt, now or after a pause in seconds."""
+
+
+class Queue(Protocol):
+    """Where exchanges wait for a backend that is free."""
+
+    def leave(self, exchange: Exchange) -> None:
+        """The client has gone."""
+
+
 class Backend(Protocol):
     """One address that can answer, as the engine sees it: taken and settled exactly once per attempt."""
 
@@ -102,8 +141,12 @@ class Backend(Protocol):
     label: bytes
     trouble: str
 
-    def settle(self, now: float, failed: bool, counts: bool) -> None:
-        """An attempt has ended; `counts` tells whether passive health hears of it."""
+    @property
+    def upstream(self) -> Upstream: ...
+
+    def settle(self, now: float, failed: bool, counts: bool, ticket: int = 0, cause: str | int = "") -> None:
+        """An attempt has ended; `counts` tells whether passive health hears of it, `ticket` is what the breaker gave
+        for it, and `cause` what went wrong, a kind of fault, or the status of the answer."""
 
 
 class Destination(Protocol):
@@ -123,6 +166,28 @@ class Observer(Protocol):
     """What is told of every finished exchange."""
 
     def __call__(self, exchange: Exchange) -> None: ...
+
+
+class Retry(Protocol):
+    """What is tried once more on a route (`policy.retry`)."""
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def causes(self) -> frozenset[str]: ...
+
+    @property
+    def statuses(self) -> frozenset[int]: ...
+
+    def repeatable(self, exchange: Exchange, unsent: bool = False) -> bool:
+        """Whether another attempt can neither repeat an effect nor lack a byte."""
+
+    def pause(self, exchange: Exchange) -> float:
+        """Seconds to wait before it, or -1.0 when there is to be none."""
+
+    def asked(self, exchange: Exchange, head: ResponseHead) -> float:
+        """The same behind an answer that may say Retry-After."""
 
 
 class Route(Protocol):
@@ -155,13 +220,19 @@ class Route(Protocol):
     @property
     def trailers(self) -> bool: ...
 
+    @property
+    def retry(self) -> Retry: ...
+
+    @property
+    def response_buffering(self) -> bool: ...
+
 
 class Exchange:
     """One request and its response.
 
     Times: `started` (first byte of the request read), `attempted` (the last attempt began), `connected` (it has its
-    link), `answered` (response head read), `finished`. Sizes in bytes of bodies as forwarded. `tried` are the backends
-    of all attempts, in order.
+    link), `answered` (response head read), `ended` (the backend is done), `finished`. Sizes in bytes of bodies as
+    forwarded. `tried` are the backends of all attempts, in order.
     """
 
     __slots__ = (
@@ -175,21 +246,27 @@ class Exchange:
         "clock",
         "connected",
         "downstream",
+        "ended",
         "extra_fields",
         "fault",
         "fields",
         "finished",
         "fresh",
+        "holds",
         "limit_status",
         "line",
         "link",
         "pending",
+        "queue",
+        "queued",
         "replied",
         "request_id",
         "route",
         "started",
         "status",
+        "store",
         "streamed",
+        "ticket",
         "trailers",
         "tried",
         "upload_done",
@@ -214,6 +291,7 @@ class Exchange:
         self.attempted: float = 0.0
         self.connected: float = 0.0
         self.answered: float = 0.0
+        self.ended: float = 0.0
         self.finished: float = 0.0
         self.status: int = 0
         self.fault: Fault | None = None
@@ -221,14 +299,19 @@ class Exchange:
         self.backend: Backend | None = None
         self.tried: tuple[Backend, ...] = ()
         self.body: bytes = b""  # read, not sent, or kept so that it can be sent once more
+        self.store: Store | None = None  # what of the body is not in `body`: all of it, when it was too large for that
         self.body_in: int = 0
         self.body_out: int = 0
         self.trailers: bytes = b""
         self.upload_done: bool = True
         self.streamed: bool = False  # parts of the body went to a backend and are not kept: no second attempt
         self.fresh: bool = False  # the next attempt must not use a connection that has been idle
+        self.ticket: int = 0  # what the backend's breaker gave for the attempt
+        self.queue: Queue | None = None  # where it waits for a backend
+        self.queued: float = 0.0  # seconds it has waited there
         self.replied: bool = False  # the client has the head of an answer
         self.extra_fields: bytes = b""  # rendered lines that a step adds to the response
         self.pending: Iterator[Step] = iter(route.steps)
         self.request_id: bytes = b""
+        self.holds: tuple[bytes, ...] = ()  # keys that it is counted under while it is in flight
         self.limit_status: str = ""  # passed, delayed or rejected (and dry runs), for the log

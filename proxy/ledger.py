@@ -13,12 +13,17 @@ from proxy.clock import Clock
 from proxy.config.model import Model
 from proxy.observe.metrics import BUCKET_NAMES, CLASSES, FaultCounts, SiteCounts
 from proxy.policy.backend import Backend
+from proxy.policy.breaker import OPEN, PROBING, WORDS, Breaker
 from proxy.shared.arena import Arena, Name
 from proxy.shared.limit import OUTCOMES
 from proxy.upstream.group import Group
 
 Living = dict[tuple[str, str], Backend]  # by upstream and address
-BACKEND_WORDS = ("inflight", "taken", "failures", "down_until_ms")
+BACKEND_WORDS = (
+    *("inflight", "taken", "failures", "down_until_ms", "health", "drain", "up_since_ms"),
+    *("breaker", "breaker_opened", "breaker_closed"),
+)
+UPSTREAM_WORDS = ("waits_since_us", "waiting", "queued", "queued_us", "retries")
 NOBODY = "-"  # the site of what belongs to no site: redirects of a listener, requests that cannot be read
 
 log = logging.getLogger("frontgate")
@@ -58,6 +63,7 @@ class Ledger:
                 self._add(("fault", fault.name, "total"), number)
                 self.faults.counts[fault] = 0
         for group in groups:
+            self._flush_group(group)
             for backend in group.backends:
                 self._flush_backend(group.name, backend)
                 if len(group.backends) > 1 and (backend.fails or backend in self._out):  # a single one is never out
@@ -66,12 +72,36 @@ class Ledger:
         for (upstream, _), backend in leaving.items():
             self._flush_backend(upstream, backend)
 
+    def _flush_group(self, group: Group) -> None:
+        place = ("upstream", group.name)
+        self._add((*place, "retries"), group.retries)
+        group.retries = 0
+        queue = group.queue
+        if queue is not None:
+            self._cells[self._columns[*place, "waiting"]] = len(queue)
+            self._add((*place, "queued"), queue.passed)
+            self._add((*place, "queued_us"), int(queue.waited * 1e6))
+            queue.passed, queue.waited = 0, 0.0
+
     def _flush_backend(self, upstream: str, backend: Backend) -> None:
         self._add(("backend", upstream, backend.address, "taken"), backend.taken - backend.reported[0])
         self._add(("backend", upstream, backend.address, "failures"), backend.failures - backend.reported[1])
         backend.reported = (backend.taken, backend.failures)
+        if isinstance(backend.breaker, Breaker):
+            self._flush_breaker(upstream, backend, backend.breaker)
         if not backend.counted:
             self.in_flight(upstream, backend)
+
+    def _flush_breaker(self, upstream: str, backend: Backend, breaker: Breaker) -> None:
+        """Log and count the transitions that this worker has made, and show the state."""
+        place = ("backend", upstream, backend.address)
+        for event in breaker.events:
+            words = WORDS[event.after]
+            log.warning("upstream %s: the breaker of %s is %s: %s", upstream, backend.address, words, event.reason)
+            if event.after != PROBING:
+                self._add((*place, "breaker_opened" if event.after == OPEN else "breaker_closed"), 1)
+        breaker.events.clear()
+        self._cells[self._columns[*place, "breaker"]] = breaker.state
 
     def _watch(self, upstream: str, backend: Backend) -> None:
         """Say once when a backend is kept out for its failures, and once when it is taken again."""
@@ -116,6 +146,7 @@ def counters(model: Model) -> list[Name]:
         names += [("site", site, "duration", name) for name in BUCKET_NAMES]
         names += [("site", site, name) for name in ("duration_us", "bytes_in", "bytes_out")]
     for name, upstream in model.upstream.items():
+        names += [("upstream", name, word) for word in UPSTREAM_WORDS]
         for server in upstream.servers:
             names += [("backend", name, server.address, word) for word in BACKEND_WORDS]
     for limit in model.limit:

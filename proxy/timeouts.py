@@ -6,10 +6,25 @@ from __future__ import annotations
 class Timeouts:
     """`client_header` bounds a whole head, `client_body`, `send` and `read` the time between two reads or writes.
 
-    `shutdown` bounds the draining of a worker, `tunnel` the silence of an upgraded connection.
+    `shutdown` bounds the draining of a worker, `tunnel` the silence of an upgraded connection. `answer` is the time for
+    one attempt's answer to begin (`read` unless a route has another), `deadline` that for the last attempt's, counted
+    from the request's start (0: no bound). `min_rate` is no time: bytes a second that a client must send or take (0:
+    any).
     """
 
-    __slots__ = ("client_body", "client_header", "client_idle", "connect", "read", "send", "shutdown", "tunnel")
+    __slots__ = (
+        "answer",
+        "client_body",
+        "client_header",
+        "client_idle",
+        "connect",
+        "deadline",
+        "min_rate",
+        "read",
+        "send",
+        "shutdown",
+        "tunnel",
+    )
 
     def __init__(
         self,
@@ -21,6 +36,9 @@ class Timeouts:
         read: float = 120.0,
         shutdown: float = 30.0,
         tunnel: float = 3600.0,
+        answer: float = 0.0,
+        deadline: float = 0.0,
+        min_rate: int = 500,
     ) -> None:
         self.client_header = client_header
         self.client_body = client_body
@@ -30,3 +48,6 @@ class Timeouts:
         self.read = read
         self.shutdown = shutdown
         self.tunnel = tunnel
+        self.answer = answer or read
+        self.deadline = deadline
+        self.min_rate = min_rate

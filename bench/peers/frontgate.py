@@ -45,6 +45,8 @@ keepalive_timeout = "60s"
 names = ["localhost"]
 listen = ["front"]
 default = true
+request_buffering = false
+response_buffering = false
 {certificate}
 [[site.bench.route]]
 path = "/"

@@ -98,14 +98,29 @@ class Arenas(Collector):
                 family.add_metric([group, address], self.standing.total("backend", group, address, word))
         up = GaugeMetricFamily(
             "frontgate_backend_up",
-            "1, or 0 while configured down or kept out by a worker for its failures.",
+            "1, or 0 while configured down or drained, ill, or kept out by a worker for its failures.",
             labels=labels,
         )
         for name, upstream in self.standing.model.upstream.items():
             for server in upstream.servers:
-                kept_out = state(self.standing, name, server, self.monotonic) == "down"
+                kept_out = state(self.standing, name, server, self.monotonic) in ("down", "draining")
                 up.add_metric([name, server.address], 0 if kept_out else 1)
-        yield from (taken, failures, in_flight, up)
+        opened = CounterMetricFamily("frontgate_breaker_opened", "Times a breaker has opened.", labels=labels)
+        for group, address in self.standing.backends():
+            opened.add_metric([group, address], self.standing.total("backend", group, address, "breaker_opened"))
+        yield from (taken, failures, in_flight, up, opened, *self.upstreams())
+
+    def upstreams(self) -> Iterator[Metric]:
+        """What waits for each upstream, and what was tried again there."""
+        waiting = GaugeMetricFamily("frontgate_queue_length", "Requests that wait for a backend.", labels=["upstream"])
+        queued = CounterMetricFamily("frontgate_queued", "Requests that have waited.", labels=["upstream"])
+        seconds = CounterMetricFamily("frontgate_queue_seconds", "Seconds they have waited.", labels=["upstream"])
+        retries = CounterMetricFamily("frontgate_retries", "Attempts beyond the first.", labels=["upstream"])
+        for name in self.standing.second_words("upstream"):
+            for family, word in ((waiting, "waiting"), (queued, "queued"), (retries, "retries")):
+                family.add_metric([name], self.standing.total("upstream", name, word))
+            seconds.add_metric([name], self.standing.total("upstream", name, "queued_us") / 1e6)
+        yield from (waiting, queued, seconds, retries)
 
     def limits(self) -> Iterator[Metric]:
         """What limits have decided, and what has gone wrong."""

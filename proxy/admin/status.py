@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 from proxy.admin.standing import Standing
-from proxy.config.model import Server
+from proxy.config.upstream import Server
+from proxy.policy.breaker import WORDS
+from proxy.policy.standing import ILL, UNPROVEN
 
 
 def status(standing: Standing, monotonic: float) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def upstreams(standing: Standing, monotonic: float) -> dict[str, Any]:
     return {
         name: {
             "balance": upstream.balance,
+            **{word: standing.total("upstream", name, word) for word in ("waiting", "queued", "retries")},
             "backends": [backend(standing, name, server, monotonic) for server in upstream.servers],
         }
         for name, upstream in standing.model.upstream.items()
@@ -80,14 +83,20 @@ def backend(standing: Standing, upstream: str, server: Server, monotonic: float)
         "in_flight": standing.total(*place, "inflight"),
         "requests": standing.total(*place, "taken"),
         "failures": standing.total(*place, "failures"),
+        "breaker": WORDS[max((standing.cell(slot, *place, "breaker") for slot in standing.pids), default=0)],
+        "breaker_opened": standing.total(*place, "breaker_opened"),
     }
 
 
 def state(standing: Standing, upstream: str, server: Server, monotonic: float) -> str:
-    """ "down" when configured so or while a worker keeps it out for its failures; else "backup" or "up".
-
-    The only backend of an upstream is never kept out.
+    """ "draining" while the operator drains it, "down" when configured so, ill by its checks, or while a worker keeps
+    it out for its failures; else "backup" or "up". The only backend of an upstream is never kept out for failures.
     """
+    place = ("backend", upstream, server.address)
+    if standing.total(*place, "drain"):
+        return "draining"
+    if standing.total(*place, "health") in (ILL, UNPROVEN):
+        return "down"
     name = ("backend", upstream, server.address, "down_until_ms")
     out = False
     if name in standing.arena.layout and len(standing.model.upstream[upstream].servers) > 1:
@@ -102,7 +111,7 @@ def limits(standing: Standing) -> dict[str, Any]:
     layout = standing.arena.layout
     return {
         name: {
-            "rate": limit.rate / 1000,
+            "rate": (limit.rate or 0) / 1000,
             "burst": limit.burst,
             **{word: standing.total("limit", name, word) for word in ("passed", "delayed", "rejected")},
             **dict(standing.totals(layout.under("limit", name))),

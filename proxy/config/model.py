@@ -10,44 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from proxy.config import rules, words
+from proxy.config.table import ShortTable, Table
+from proxy.config.upstream import Retry as Retry
+from proxy.config.upstream import Upstream as Upstream
 
 _VARIABLES = ", ".join(f"${word}" for word in (*sorted(words.LOG_VARIABLES), *(f"{p}NAME" for p in words.LOG_PREFIXES)))
-
-
-class Table(BaseModel):
-    """A table of the configuration: frozen, and without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ShortTable(Table):
-    """A table that may be written as the text of its first key alone."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        first = next(iter(cls.model_fields))
-        if isinstance(value, str):
-            return {first: value}
-        if not isinstance(value, Mapping | cls):
-            raise ValueError(f"must be a string, or a table with {first}")
-        return value
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core))]}
 
 
 class Admin(Table):
@@ -108,6 +79,15 @@ class Http(Table):
     )
     max_body: words.Size = Field(default=10 << 20, description="bytes of a request body at most; 0: no limit")
     bare_lf: Literal["reject", "accept"] = Field(default="reject", description="lines that end in LF alone")
+    max_connections: words.Count = Field(
+        default=0, description="client connections of a worker; 0: as many as its descriptors allow"
+    )
+    max_connections_per_address: words.Count = Field(
+        default=0, description="client connections of one address (IPv6: /64), over all workers; 0: no limit"
+    )
+    min_rate: words.Count = Field(
+        default=500, description="bytes per second that a client must send or take, after ten seconds; 0: any"
+    )
     trusted_proxies: tuple[words.Network, ...] = Field(
         default=(), description='addresses, networks or "unix" whose X-Forwarded-For is believed'
     )
@@ -125,11 +105,16 @@ class Listen(Table):
 
 
 class Limit(Table):
-    """A limit: a leaky bucket per key, with nginx's words and arithmetic."""
+    """A limit: a leaky bucket per key, or requests in flight per key; with nginx's words and arithmetic."""
 
     key: words.LimitKey = Field(default="address", description="address, site, route, header:NAME or cookie:NAME")
-    rate: words.Rate = Field(
-        description="requests per second or minute; kept in thousandths per second", examples=["10r/s"]
+    rate: words.Rate | None = Field(
+        default=None,
+        description="requests per second or minute; kept in thousandths per second",
+        examples=["10r/s"],
+    )
+    in_flight: words.Positive | None = Field(
+        default=None, description="requests at a time, over all workers, instead of a rate"
     )
     burst: words.Count = Field(default=0, description="requests above the rate that are let in")
     nodelay: words.Flag = Field(default=False, description="let the whole burst pass at once")
@@ -145,48 +130,6 @@ class Limit(Table):
     headers: Literal["rejected", "always", "never"] = Field(
         default="rejected", description="which responses carry RateLimit and Retry-After headers"
     )
-
-
-class Server(ShortTable):
-    """One backend of an upstream; a string stands for its address."""
-
-    address: words.ServerAddress = Field(description="host:port, [v6]:port or unix:/path", examples=["127.0.0.1:8001"])
-    weight: words.Positive = Field(default=1, description="share of the requests, beside the other servers' weights")
-    max_fails: words.Count = Field(default=1, description="failures within fail_timeout that take it out; 0: never")
-    fail_timeout: words.Duration = Field(
-        default=10.0, description="seconds in which failures count, and of the time out"
-    )
-    max_conns: words.Count = Field(default=0, description="requests at a time, over all workers; 0: no limit")
-    backup: words.Flag = Field(default=False, description="used only when no other server can be")
-    down: words.Flag = Field(default=False, description="never used")
-
-
-class Upstream(Table):
-    """A named group of backends and how to choose among them."""
-
-    balance: Literal["round_robin", "least_conn", "ip_hash"] = Field(
-        default="round_robin", description="how a server is picked"
-    )
-    # These two stand before `servers`, whose validation reads them.
-    max_fails: words.Count = Field(default=1, description="max_fails of the servers that give none")
-    fail_timeout: words.Duration = Field(
-        default=10.0, description="fail_timeout, in seconds, of the servers that give none"
-    )
-    servers: tuple[Server, ...] = Field(description="the backends: addresses or tables", examples=[["127.0.0.1:8001"]])
-    keepalive: words.Count = Field(default=512, description="idle connections kept, per server and worker")
-    keepalive_timeout: words.Period = Field(default=1.5, description="seconds a connection is kept idle")
-    keepalive_requests: words.Count = Field(default=0, description="requests over one connection; 0: no limit")
-    tries: words.Count = Field(default=0, description="servers tried for one request; 0: every server once")
-
-    @field_validator("servers", mode="after")
-    @classmethod
-    def _inherit(cls, servers: tuple[Server, ...], found: ValidationInfo) -> tuple[Server, ...]:
-        """Give the upstream's defaults to the servers that say nothing themselves."""
-        defaults = {key: found.data[key] for key in ("max_fails", "fail_timeout") if key in found.data}
-        return tuple(
-            server.model_copy(update={k: v for k, v in defaults.items() if k not in server.model_fields_set})
-            for server in servers
-        )
 
 
 class RequestHeaders(Table):
@@ -232,8 +175,24 @@ class FixedReply(Table):
     content_type: words.HeaderValue = Field(default="text/plain; charset=utf-8", description="its Content-Type")
 
 
+class Buffer(Table):
+    """Where bodies wait: what a client sends until it is whole, and what a slow client has not taken yet."""
+
+    folder: words.Path = Field(default="/var/tmp", description="folder of temporary files, which have no names")
+    memory: words.Size = Field(default=64 << 10, description="bytes of one body that are kept in memory")
+    answer: words.Size = Field(default=1 << 30, description="bytes of one answer that are kept for a slow client")
+    total: words.Size = Field(default=4 << 30, description="bytes in all temporary files of a worker")
+
+
 class Scope(Table):
     """What a site and a route can both say."""
+
+    request_buffering: words.Flag | None = Field(
+        default=None, description="take a request body whole before a backend gets it (default: true)"
+    )
+    response_buffering: words.Flag | None = Field(
+        default=None, description="free the backend before a slow client has taken its answer (default: true)"
+    )
 
     max_body: words.Size | None = Field(default=None, description="bytes of a request body at most; 0: no limit")
     timeouts: TimeoutChanges = Field(default=TimeoutChanges(), description="timeouts that differ here")
@@ -250,6 +209,7 @@ class Route(Scope):
     reply: FixedReply | None = Field(default=None, description="destination: a fixed answer")
     files: words.Path | None = Field(default=None, description="destination: a folder of files")
     expires: words.Duration | None = Field(default=None, description="seconds that clients may keep the files")
+    retry: Retry | None = Field(default=None, description="retries, instead of the upstream's")
     limits: tuple[str, ...] = Field(default=(), description="names of the limits that are charged, in order")
     trailers: words.Flag = Field(default=False, description="pass trailer fields on")
 
@@ -277,6 +237,7 @@ class Model(Table):
     admin: Admin = Field(default=Admin(), description="the admin door")
     log: Log = Field(default=Log(), description="logs")
     timeouts: Timeouts = Field(default=Timeouts(), description="timeouts, in seconds")
+    buffer: Buffer = Field(default=Buffer(), description="where bodies wait")
     http: Http = Field(default=Http(), description="limits and leniency of the protocol")
     listen: Mapping[words.Name, Listen] = Field(default={}, description="listeners by name")
     limit: Mapping[words.Name, Limit] = Field(default={}, description="limits by name")

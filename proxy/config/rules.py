@@ -38,7 +38,7 @@ def findings(model: Model) -> list[Finding]:
     for limit_name, limit in model.limit.items():
         found += _limit(limit_name, limit)
     for upstream_name, upstream in model.upstream.items():
-        found += _upstream(upstream_name, upstream)
+        found += [*_upstream(upstream_name, upstream), *_fallback(model, upstream_name, upstream)]
     for site_name, site in model.site.items():
         found += _site(model, site_name, site)
         for index, route in enumerate(site.route):
@@ -88,6 +88,10 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _limit(name: str, limit: Limit) -> Iterator[Finding]:
+    if limit.rate is None and limit.in_flight is None:
+        yield Finding(("limit", name), (), f'limit "{name}" has no rate: add rate = "10r/s", or in_flight = 10')
+    elif limit.rate is not None and limit.in_flight is not None:
+        yield Finding(("limit", name), ("in_flight",), f'limit "{name}" has both rate and in_flight: make two limits')
     if limit.nodelay and limit.delay:
         yield Finding(("limit", name), ("delay",), f'limit "{name}" has both nodelay and delay: keep one of them')
 
@@ -108,6 +112,27 @@ def _upstream(name: str, upstream: Upstream) -> Iterator[Finding]:
             text = f'upstream "{name}" has server {server.address} twice: name it once, with a weight'
             yield Finding(table, ("servers", index), text)
         seen.add(server.address)
+
+
+def _fallback(model: Model, name: str, upstream: Upstream) -> Iterator[Finding]:
+    fallback = upstream.fallback
+    if fallback is None:
+        return
+    table: Where = ("upstream", name, "fallback")
+    if fallback.upstream is None:
+        if fallback.body and fallback.page:
+            yield Finding(table, ("page",), "a fallback has both body and page: keep one")
+        return
+    yield from _unknown(table, "upstream", "upstream", "upstream", (fallback.upstream,), model.upstream, single=True)
+    seen, next_name = [name], fallback.upstream
+    while next_name in model.upstream:
+        if next_name in seen:
+            text = f"the fallbacks of {' and '.join(seen)} lead in a circle: take one of them away"
+            yield Finding(table, ("upstream",), text)
+            return
+        seen.append(next_name)
+        following = model.upstream[next_name].fallback
+        next_name = (following and following.upstream) or ""
 
 
 def _default_sites(model: Model) -> Iterator[Finding]:

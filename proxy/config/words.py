@@ -55,6 +55,7 @@ LOG_VARIABLES: Final = frozenset(
         "upstream_connect_time",
         "upstream_header_time",
         "upstream_response_time",
+        "upstream_queue_time",
         "limit_req_status",
         "fault",
         "time_local",
@@ -66,6 +67,10 @@ LOG_PREFIXES: Final = ("http_", "cookie_")  # with the name of a header field or
 
 # What a redirect may repeat of the request: its host without port, "http" or "https", its path and query.
 PLACEHOLDERS: Final = ("{host}", "{scheme}", "{path}")
+
+
+# Kinds of faults of a backend: what may be tried again, and what opens a breaker (see `faults`).
+CAUSES: Final = ("connect", "closed", "timeout", "invalid")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -232,6 +237,32 @@ def log_format(value: str) -> str:
     return header_value(value)
 
 
+def retry_cause(value: object) -> str | int:
+    """What may be tried again: the name of a kind of fault, or a status of the answer."""
+    if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+        return value
+    if value in CAUSES:
+        return str(value)
+    raise ValueError(f"must be one of {', '.join(CAUSES)}, or a status from 400 to 599")
+
+
+def status_range(value: object) -> str:
+    """Statuses: 200, "200" or "200-399"."""
+    match = re.fullmatch(r"([1-5]\d\d)(?:-([1-5]\d\d))?", str(value), re.ASCII)
+    if match is None or isinstance(value, bool) or int(match[2] or match[1]) < int(match[1]):
+        raise ValueError('must be a status or a range of them, such as 200 or "200-399"')
+    return str(value)
+
+
+def pattern(value: str) -> str:
+    """A regular expression."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression ({error})") from None
+    return value
+
+
 def text_path(value: str) -> str:
     """A path of the file system, not looked at yet."""
     if not value or "\0" in value:
@@ -261,4 +292,7 @@ HeaderValue = Annotated[str, AfterValidator(header_value)]
 LimitKey = Annotated[str, AfterValidator(limit_key)]
 RoutePath = Annotated[str, AfterValidator(route_path)]
 RedirectTarget = Annotated[str, AfterValidator(redirect_target)]
+RetryCause = Annotated[str | int, BeforeValidator(retry_cause)]
+StatusRange = Annotated[str, BeforeValidator(status_range)]
+Pattern = Annotated[str, AfterValidator(pattern)]
 LogFormat = Annotated[str, AfterValidator(log_format)]

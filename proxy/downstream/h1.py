@@ -8,19 +8,19 @@ closed. Deadlines stand in `due` and are looked at by the wheel. Bookkeeping com
 
 from __future__ import annotations
 
-import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
 from proxy.downstream.leave import Leave, reset
+from proxy.downstream.slow import SlowClient
 from proxy.downstream.upload import STUFFED, Upload
 from proxy.exchange import Client, Exchange, Route
 from proxy.faults import Fault
 from proxy.http.chunked import LAST, chunk
-from proxy.http.headers import mended
-from proxy.http.message import RequestFields, RequestHead, RequestLine, ResponseHead
+from proxy.http.headers import EMPTY_LINES, mended
+from proxy.http.message import NOTHING, RequestHead, ResponseHead
 from proxy.http.render import render_head, render_reply
 from proxy.verdict import Reply
 
@@ -28,20 +28,18 @@ if TYPE_CHECKING:
     import asyncio
 
     from proxy.downstream.listener import Listener
+    from proxy.timeouts import Timeouts
 
 WRITE_HIGH: Final = 65536  # bytes to a slow client that are held before the backend is asked to stop
 
-EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_LINE: Final = RequestLine(b"-", b"-", 1, b"/", b"/", b"")
-NO_FIELDS: Final = RequestFields(())
 
 
 class Http1:
     """A client connection. It is its own protocol for uvloop, and the Downstream of its exchanges."""
 
     __slots__ = (
-        "_backlog", "_begun", "_blocked", "_chunking", "_keep", "_paused", "_pumping", "_tunnel", "_upload",
+        "_begun", "_blocked", "_chunking", "_keep", "_live", "_paused", "_pumping", "_slow", "_tunnel", "_upload",
         "client", "clock", "due", "exchange", "listener", "transport"
     )  # fmt: skip
 
@@ -55,9 +53,9 @@ class Http1:
         self._keep = True  # the connection outlives its exchange
         self._chunking = False  # the response body is sent in chunks
         self._pumping = False  # `_pump` is at work further up the stack
-        self._paused = self._blocked = False
-        self._backlog = 0
-        self._tunnel = False
+        self._paused = self._blocked = self._tunnel = False
+        self._slow: SlowClient | None = None  # while the client does not keep up
+        self._live = False  # the answer is not to be kept for a slow client
 
     # --- the connection -------------------------------------------------------------------------------------------
 
@@ -76,12 +74,14 @@ class Http1:
         exchange = self.exchange
         if exchange is not None:
             self.clock.now = monotonic()
+            if self._slow is not None:
+                self._slow.close()  # the log is to say what was sent
             engine.left(exchange)
 
     def eof_received(self) -> bool:
         """The client sends no more: it is taken as gone, as nginx takes it."""
         self.clock.now = monotonic()
-        self._close(linger=False)
+        self._close(False, self.listener.timeouts)
         if self.exchange is not None:
             engine.left(self.exchange)
         return False
@@ -89,13 +89,12 @@ class Http1:
     def pause_writing(self) -> None:
         """The client does not keep up."""
         self._blocked = True
-        if self.transport is not None:
-            self._backlog = self.transport.get_write_buffer_size()
         exchange = self.exchange
-        if exchange is not None:
+        if exchange is not None and self.transport is not None:
             self.due = self.clock.now + exchange.route.timeouts.send
-            if exchange.link is not None:
-                exchange.link.hold()
+            if self._slow is None:
+                kept = exchange.link is not None and not self._live and exchange.route.response_buffering
+                self._slow = SlowClient(self.transport, exchange, self.listener.spool() if kept else None)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -104,9 +103,10 @@ class Http1:
         if exchange is not None:
             waits = not exchange.upload_done and not self._paused
             self.due = self.clock.now + exchange.route.timeouts.client_body if waits else NEVER
-            if exchange.link is not None:
-                exchange.link.release()
+            if self._slow is not None and self._slow.feed():
+                self._slow = None
         elif self.transport is not None:
+            self._slow = None
             self.due = self.clock.now + self.listener.timeouts.client_idle
             self._read(True)
             if self._begun:
@@ -115,28 +115,19 @@ class Http1:
     def expired(self, now: float) -> None:
         """What was waited for has not come."""
         self.clock.now = now
-        exchange, transport = self.exchange, self.transport
-        if transport is None:
+        exchange = self.exchange
+        if self.transport is None:
             self.due = NEVER
-        elif self._blocked:
-            self._stalled(transport, exchange)
+        elif self._blocked and self._slow is not None and self._slow.moves():
+            self.due = now + self._slow.patience
         elif exchange is not None:
-            engine.failed(exchange, faults.BODY_TIMEOUT)
+            engine.failed(exchange, faults.CLIENT_STALLED if self._blocked else faults.BODY_TIMEOUT)
+        elif self._blocked:
+            self.abort()
         elif self._begun:
             self.refuse(faults.HEADER_TIMEOUT)
         else:
-            self._close(linger=False)
-
-    def _stalled(self, transport: asyncio.Transport, exchange: Exchange | None) -> None:
-        """The client has not taken all for `send` seconds: as long as it takes something, it may go on."""
-        backlog, before = transport.get_write_buffer_size(), self._backlog
-        self._backlog = backlog
-        if backlog < before:
-            self.due = self.clock.now + self.listener.timeouts.send
-        elif exchange is not None:
-            engine.failed(exchange, faults.CLIENT_STALLED)
-        else:
-            self.abort()
+            self._close(False, self.listener.timeouts)
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -206,7 +197,7 @@ class Http1:
         exchange = self._exchange(reader.heads.get(raw) or reader.read(raw))
         fault, fields = exchange.fault, exchange.fields
         if fault is None and (fields.length > 0 or fields.chunked):
-            self._upload = upload = Upload(exchange)
+            self._upload = upload = Upload(exchange, self.listener.spools)
             if fields.length <= exchange.route.max_body:
                 data = self._take(exchange, upload, data)
                 if self.exchange is not exchange:
@@ -221,15 +212,9 @@ class Http1:
 
     def _exchange(self, head: RequestHead) -> Exchange:
         """The exchange of a request head; what is wrong with the head is in its `fault`."""
-        listener = self.listener
-        line, fields = head.line, head.fields
-        sites = listener.sites
-        if head.sites is sites:
-            route: Route = head.route  # type: ignore[assignment]  # set together with `sites`
-        else:
-            head.route = route = sites.site(fields.host).route(line.path)
-            head.sites = sites
-        self.exchange = exchange = Exchange(self, self.client, line, fields, self.clock, route)
+        listener, fields = self.listener, head.fields
+        route: Route = head.route if head.sites is listener.sites else listener.route(head)  # type: ignore[assignment]
+        self.exchange = exchange = Exchange(self, self.client, head.line, fields, self.clock, route)
         self.due = NEVER
         self._keep = head.keep and not listener.draining
         exchange.fault = head.fault
@@ -250,7 +235,7 @@ class Http1:
     def refuse(self, fault: Fault) -> None:
         """Answer something that is not a request, and close."""
         route = self.listener.sites.site(None).otherwise
-        self.exchange = exchange = Exchange(self, self.client, NO_LINE, NO_FIELDS, self.clock, route)
+        self.exchange = exchange = Exchange(self, self.client, NOTHING.line, NOTHING.fields, self.clock, route)
         self._keep = False
         engine.failed(exchange, fault)
 
@@ -263,6 +248,7 @@ class Http1:
             return
         exchange.replied = True
         exchange.body_out = len(body)
+        self._live = head.live
         if end and not exchange.upload_done:
             self._keep = False  # the rest of the request will not be read
         minor = exchange.line.minor
@@ -274,9 +260,8 @@ class Http1:
                 transport.write(b"".join((head.forward, self.clock.date, b"\r\n", body)))
             return
         bodyless = head.bodyless or exchange.line.method == b"HEAD"
-        self._chunking = head.length < 0 and not bodyless and minor == 1
-        if head.length < 0 and not bodyless and minor == 0:
-            self._keep = False  # the end of the connection is the end of the body
+        endless = head.length < 0 and not bodyless  # with chunks, or else the end of the connection is its end
+        self._chunking, self._keep = endless and minor == 1, self._keep and not (endless and minor == 0)
         lines = render_head(head, exchange.extra_fields, self.clock.date, self._chunking, self._keep, minor)
         if self._chunking:
             body = (chunk(body) if body else b"") + (LAST if end else b"")
@@ -297,8 +282,14 @@ class Http1:
             data = chunk(data) if data else b""
             if end:
                 data += b"0\r\n%b\r\n" % trailers if trailers else LAST
-        if data:
+        if data and self._slow is not None:
+            self._slow.add(data)
+        elif data:
             transport.write(data)
+
+    def behind(self) -> bool:
+        """Whether the client has still to take some of an answer that is whole."""
+        return self._slow is not None and self._slow.left > 0 and self.transport is not None
 
     def reply(self, exchange: Exchange, reply: Reply) -> None:
         """Send an answer of our own."""
@@ -324,7 +315,7 @@ class Http1:
         """Become a tunnel, and pass on what the client sent ahead."""
         if self.transport is None:
             return
-        self._tunnel = exchange.replied = True
+        self._tunnel = self._live = exchange.replied = True
         self._keep = self._chunking = False
         self.transport.write(b"%bConnection: upgrade\r\nUpgrade: websocket\r\n\r\n%b" % (head.forward, rest))
         ahead, self._begun = self._begun, b""
@@ -336,10 +327,14 @@ class Http1:
         """The exchange is over: the next request, or the end of the connection."""
         exchange, self.exchange = self.exchange, None
         self._upload = None  # it knows the exchange, which knows us: a circle that only the collector would open
+        if self._slow is not None:
+            self._slow.close()
+            self._slow = self._slow if self._blocked else None
         if self.transport is None or exchange is None:
             return
         if not self._keep or not exchange.upload_done or self._tunnel:
-            self._close(linger=not exchange.upload_done or bool(self._begun) or self._pumping)
+            linger = not exchange.upload_done or bool(self._begun) or self._pumping
+            self._close(linger, exchange.route.timeouts)
             return
         if self._paused:
             self._read(True)
@@ -367,12 +362,14 @@ class Http1:
                 self.due = self.clock.now + exchange.route.timeouts.client_body
         self._read(True)
 
-    def accept(self) -> None:
-        """A link has the request: have the body sent."""
+    def accept(self, whole: bool = False) -> None:
+        """A link has the request, or its body is wanted whole before one gets it: have the body sent."""
         upload = self._upload
-        if upload is not None and upload.expects and self.transport is not None:
-            upload.expects = False
-            self.transport.write(CONTINUE)
+        if upload is not None:
+            upload.gathers = whole
+            if upload.expects and self.transport is not None:
+                upload.expects = False
+                self.transport.write(CONTINUE)
         self.release()
 
     def drain(self) -> None:
@@ -391,10 +388,10 @@ class Http1:
             else:
                 transport.pause_reading()
 
-    def _close(self, linger: bool) -> None:
+    def _close(self, linger: bool, timeouts: Timeouts) -> None:
         """Close behind what has been written; `linger` if the client may still be sending."""
         transport, self.transport = self.transport, None
         self.due = NEVER
         self._begun = b""
         if transport is not None and not transport.is_closing():  # else `connection_lost` is on its way to us
-            self.listener.replace(self, Leave(self.listener, transport, linger))
+            self.listener.replace(self, Leave(self.listener, transport, linger, timeouts))

@@ -14,6 +14,9 @@ import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from proxy.downstream.slow import enough, untaken
+from proxy.timeouts import Timeouts
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 LINGER: Final = 1.0
 LONGEST: Final = 5.0
+EARLY: Final = 1 << 40  # bytes: the first look comes too early to judge, so more than anybody takes
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
 
 
@@ -36,13 +40,14 @@ def reset(transport: asyncio.Transport) -> None:
 class Leave:
     """Takes over from the protocol of a connection, until it is gone."""
 
-    __slots__ = ("_backlog", "_give_up", "_listener", "_transport", "due")
+    __slots__ = ("_give_up", "_listener", "_since", "_timeouts", "_transport", "_untaken", "due")
 
-    def __init__(self, listener: Listener, transport: asyncio.Transport, linger: bool) -> None:
+    def __init__(self, listener: Listener, transport: asyncio.Transport, linger: bool, timeouts: Timeouts) -> None:
         self._listener = listener
         self._transport = transport
-        self._backlog = transport.get_write_buffer_size() + 1
-        now = listener.clock.now
+        self._timeouts = timeouts
+        self._untaken = untaken(transport) + EARLY
+        self._since = now = listener.clock.now
         transport.set_protocol(self)  # type: ignore[arg-type]  # uvloop asks for the methods, not for the base class
         if linger:
             self._give_up = now + LONGEST
@@ -52,7 +57,7 @@ class Leave:
             transport.resume_reading()
         else:
             self._give_up = 0.0
-            self.due = now + listener.timeouts.send
+            self.due = now + timeouts.send
             transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -76,10 +81,11 @@ class Leave:
 
     def expired(self, now: float) -> None:
         """Enough, unless the client is still taking what was written."""
-        backlog, before = self._transport.get_write_buffer_size(), self._backlog
-        self._backlog = backlog
-        if 0 < backlog < before:
-            self.due = now + self._listener.timeouts.send
+        left, before = untaken(self._transport), self._untaken
+        passed = now - self._since
+        self._untaken, self._since = left, now
+        if left and enough(before - left, passed, self._timeouts):
+            self.due = now + self._timeouts.send
         else:
             self._transport.abort()
 

@@ -16,11 +16,13 @@ from itertools import count
 from typing import Protocol
 
 from proxy.clock import Clock, Wheel
+from proxy.downstream.capacity import Capacity
 from proxy.downstream.h1 import Http1
 from proxy.downstream.leave import Leave
 from proxy.downstream.reader import HeadReader
+from proxy.downstream.spool import Spool, Spools
 from proxy.exchange import Client
-from proxy.http.message import RequestFields
+from proxy.http.message import RequestFields, RequestHead
 from proxy.http.render import render_identity
 from proxy.http.target import valid_host
 from proxy.policy.routing import Sites
@@ -84,21 +86,27 @@ class Listener:
 
     __slots__ = (
         "_count",
+        "_placed",
+        "capacity",
         "clock",
         "connections",
         "draining",
         "ids",
+        "most_kept",
         "name",
         "reader",
         "scheme",
         "server",
         "sites",
+        "spools",
         "timeouts",
         "trust",
         "wheel",
     )
 
-    def __init__(self, name: str, scheme: bytes, clock: Clock, wheel: Wheel, counter: Count) -> None:
+    def __init__(
+        self, name: str, scheme: bytes, clock: Clock, wheel: Wheel, counter: Count, capacity: Capacity
+    ) -> None:
         self.name = name
         self.scheme = scheme
         self.clock = clock
@@ -107,14 +115,22 @@ class Listener:
         self.draining = False
         self.server: asyncio.Server | None = None
         self._count = counter
+        self._placed: dict[object, Client | None] = {}  # connections that have a place, and as whom they are counted
+        self.capacity = capacity
         self.ids = request_ids(os.urandom(8))
         self.sites: Sites
         self.reader: HeadReader
         self.timeouts: Timeouts
         self.trust: Trust
+        self.spools: Spools
+        self.most_kept: int
 
-    def configure(self, sites: Sites, reader: HeadReader, timeouts: Timeouts, trust: Trust) -> None:
-        """Take over what a new configuration says."""
+    def configure(
+        self, sites: Sites, reader: HeadReader, timeouts: Timeouts, trust: Trust, spools: Spools, most_kept: int
+    ) -> None:
+        """Take over what a new configuration says. `most_kept` bounds what is kept of one answer for a slow client."""
+        self.spools = spools
+        self.most_kept = most_kept
         self.sites = sites
         self.reader = reader
         self.timeouts = timeouts
@@ -140,12 +156,28 @@ class Listener:
         for connection in tuple(self.connections):
             connection.drain()
 
-    def admit(self, connection: Http1, transport: asyncio.BaseTransport) -> Client:
-        """A new connection; gives back who it is."""
+    def route(self, head: RequestHead) -> object:
+        """The route of a request head, which the head remembers."""
+        head.route = route = self.sites.site(head.fields.host).route(head.line.path)
+        head.sites = self.sites
+        return route
+
+    def spool(self) -> Spool | None:
+        """Where an answer waits for its client; None when none is to be kept."""
+        return self.spools.open(self.most_kept) if self.most_kept else None
+
+    def admit(self, connection: Http1, transport: asyncio.Transport) -> Client:
+        """A new connection; gives back who it is. One for which there is no place is closed at once."""
+        client = self.who(transport)
+        admitted = self.capacity.admits(client, self.connections, self.clock.now)
         self.connections.add(connection)
         self.wheel.add(connection)
         self._count(1)
-        return self.who(transport)
+        if not admitted:
+            transport.abort()
+        else:
+            self._placed[connection] = client if self.capacity.per_address else None
+        return client
 
     def who(self, transport: asyncio.BaseTransport) -> Client:
         """The client at the other end of a connection."""
@@ -166,12 +198,16 @@ class Listener:
         self.wheel.discard(connection)
         self.connections.add(leave)
         self.wheel.add(leave)
+        if connection in self._placed:
+            self._placed[leave] = self._placed.pop(connection)
 
     def dismiss(self, connection: Http1 | Leave) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         self.wheel.discard(connection)
         self._count(-1)
+        if connection in self._placed:
+            self.capacity.leave(self._placed.pop(connection))
 
     def believe(self, peer: Client, fields: RequestFields) -> Client:
         """The client that a trusted peer speaks for: the right-most address of X-Forwarded-For that is not trusted

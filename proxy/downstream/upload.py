@@ -1,33 +1,41 @@
 """The body of one request on its way from the client to a link.
 
-Rules: the body goes straight to the exchange's link; until there is one it gathers in the exchange, and past STUFFED
-bytes the client is held. A body over the route's limit, or one that comes slower than SLOWEST bytes a second after
-GRACE seconds without our asking for it, ends the exchange.
+Rules: a body that is to be whole before a backend gets any of it is gathered, in memory and then in a file. Any other
+goes straight to the exchange's link; until there is one it waits in the exchange, and past STUFFED bytes the client is
+held. A body over the route's limit, or one that comes slower than `min_rate` after GRACE seconds without our asking for
+it, ends the exchange.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from proxy import engine, faults
+from proxy.downstream.spool import Spool, Spools
 from proxy.exchange import Exchange
 from proxy.faults import Fault
 from proxy.http.body import body_of
 
 STUFFED: Final = 65536
-SLOWEST: Final = 500
 GRACE: Final = 10.0
+NO_LIMIT: Final = 1 << 62  # the body's own limit is the route's
+
+log = logging.getLogger("frontgate")
 
 
 class Upload:
-    """A request body. `expects`: the client waits for 100 (Continue)."""
+    """A request body. `expects`: the client waits for 100 (Continue); `gathers`: it is to be whole first."""
 
-    __slots__ = ("_body", "_counted", "_exchange", "_held", "_started", "expects")
+    __slots__ = ("_body", "_counted", "_exchange", "_held", "_spools", "_started", "_store", "expects", "gathers")
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, spools: Spools) -> None:
         fields = exchange.fields
         exchange.upload_done = False
         self._exchange = exchange
+        self._spools = spools
+        self._store: Spool | None = None
+        self.gathers = False
         self._body = body_of(fields.length, fields.chunked)
         self._started = exchange.clock.now
         self.expects = fields.expects and exchange.line.minor == 1
@@ -67,11 +75,28 @@ class Upload:
             exchange.streamed = True
             if data or body.done:
                 link.body(data, body.done)
+        elif self.gathers:
+            self._gather(exchange, data)
         else:
             exchange.body += data
             if len(exchange.body) > STUFFED and not body.done:
                 exchange.downstream.hold()
         return body.rest
+
+    def _gather(self, exchange: Exchange, data: bytes) -> None:
+        """Keep a part; when it was the last one, the exchange goes on."""
+        store = self._store
+        if store is None and len(exchange.body) + len(data) > self._spools.memory:
+            exchange.store = self._store = store = self._spools.open(NO_LIMIT, keep=True)
+            data, exchange.body = exchange.body + data, b""
+        if store is None:
+            exchange.body += data
+        elif data and not store.add(data):
+            log.warning("a request body cannot be kept: %s", store.trouble)
+            engine.failed(exchange, faults.NO_SPACE)
+            return
+        if exchange.upload_done:
+            engine.resume(exchange)
 
     def _fault(self) -> Fault | None:
         exchange = self._exchange
@@ -81,6 +106,6 @@ class Upload:
             return faults.BODY_TOO_LARGE
         late = exchange.clock.now - self._started - GRACE
         come = exchange.body_in - self._counted
-        if late > 0 and not self._held and not self._body.done and come < late * SLOWEST:
+        if late > 0 and not self._held and not self._body.done and come < late * exchange.route.timeouts.min_rate:
             return faults.BODY_TIMEOUT
         return None

@@ -18,6 +18,7 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # A line feed without its carriage return: RFC 9112 section 2.2 lets us refuse it, and we do.
+EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 # Where a head ends when bare line feeds are let pass.

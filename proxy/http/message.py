@@ -132,11 +132,16 @@ class RequestFields:
         return None
 
 
+NOTHING: Final = RequestHead(RequestLine(b"-", b"-", 1, b"/", b"/", b""), RequestFields(()), None)
+"""What stands in the log for bytes that are no request."""
+
+
 class ResponseHead:
     """A backend's response head: status, framing, and `forward`, the rendered status line and end-to-end lines.
 
     `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
     `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
+    `live` asks that it is passed on as it comes and kept nowhere: an event stream, or `X-Accel-Buffering: no`.
     `simple` is the common case, an answer of known length on a connection that stays open, and `whole` its head if it
     is dated.
     """
@@ -151,6 +156,7 @@ class ResponseHead:
         "forward",
         "keep_alive",
         "length",
+        "live",
         "reason",
         "simple",
         "status",
@@ -168,6 +174,7 @@ class ResponseHead:
         self.keep_alive = True
         self.upgrade = False
         self.dated = False
+        self.live = False
         self.simple = False
         self.whole = b""
         self.known_as = b""  # the bytes that it was read from

@@ -145,6 +145,7 @@ def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
         "request_time": round(exchange.finished - exchange.started, 6),
         "connect_time": round(connected - exchange.attempted, 6) if connected else None,
         "header_time": round(answered - connected, 6) if answered and connected else None,
+        "queue_time": round(exchange.queued, 6) if exchange.queued else None,
         "backend": exchange.tried[-1].address if exchange.tried else None,
         "attempts": [backend.address for backend in exchange.tried],
         "limit": exchange.limit_status or None,
@@ -177,7 +178,8 @@ WORDS: Final[dict[str, Word]] = {
     "upstream_status": lambda exchange: str(exchange.status) if exchange.answered else "-",
     "upstream_connect_time": lambda exchange: _seconds(exchange.attempted, exchange.connected),
     "upstream_header_time": lambda exchange: _seconds(exchange.connected, exchange.answered),
-    "upstream_response_time": lambda exchange: _seconds(exchange.connected, exchange.finished),
+    "upstream_response_time": lambda exchange: _seconds(exchange.connected, exchange.ended or exchange.finished),
+    "upstream_queue_time": lambda exchange: f"{exchange.queued:.3f}" if exchange.queued else "-",
     "limit_req_status": lambda exchange: exchange.limit_status.upper() or "-",
     "fault": lambda exchange: exchange.fault.name if exchange.fault is not None else "-",
 }

@@ -8,7 +8,10 @@ Times are the clock's monotonic seconds.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+NO_TICKET: Final = 0  # of a breaker: none was taken
 
 
 class Gauge(Protocol):
@@ -19,6 +22,22 @@ class Gauge(Protocol):
 
     def total(self) -> int:
         """The sum over all workers."""
+
+
+class Breaker(Protocol):
+    """What keeps attempts away from a backend that keeps failing, as a Backend sees it (`policy.breaker`)."""
+
+    def blocks(self, now: float) -> bool:
+        """Whether no attempt may begin."""
+
+    def claim(self, now: float) -> int:
+        """An attempt wants to begin: its ticket, which is NO_TICKET when it may not."""
+
+    def settle(self, now: float, ticket: int, cause: str | int, counts: bool) -> None:
+        """The attempt has ended with a fault or status; `counts`: it says something about the backend."""
+
+    def flush(self, now: float) -> None:
+        """A tick: tell the other workers what has been counted."""
 
 
 class LocalGauge:
@@ -45,12 +64,15 @@ class Backend:
     robin. `max_fails` failures within `fail_timeout` seconds keep the backend out for as long (0: never); `max_conns`
     bounds what is in flight (0: no bound). `accessed` is the time of the last failure, `checked` that of the last
     failure or of the first attempt after it had been kept out. `pool` belongs to the upstream and lends links.
+    `held` is set while something else keeps it out (checks, the other workers' votes, the operator: see `standing`),
+    and `guarded` while anything at all but failures and `down` has to be asked before it is picked.
     """
 
     __slots__ = (
         "accessed",
         "address",
         "backup",
+        "breaker",
         "checked",
         "counted",
         "current",
@@ -59,6 +81,9 @@ class Backend:
         "fail_timeout",
         "failures",
         "fails",
+        "freed",
+        "guarded",
+        "held",
         "inflight",
         "label",
         "max_conns",
@@ -68,6 +93,7 @@ class Backend:
         "settled",
         "taken",
         "trouble",
+        "upstream",
         "weight",
     )
 
@@ -105,20 +131,34 @@ class Backend:
         self.taken = 0
         self.settled = 0
         self.pool = pool
+        self.upstream: Any = None  # the group that it belongs to
+        self.breaker: Breaker | None = None
+        self.freed: Callable[[], None] | None = None  # whom to tell that it can take one more
+        self.held = False
+        self.guarded = max_conns > 0
 
     def __repr__(self) -> str:
         return f"<Backend {self.address}>"
 
     def out(self, now: float) -> bool:
-        """Whether it is down, or kept out for its failures."""
-        return self.down or (0 < self.max_fails <= self.fails and now - self.checked <= self.fail_timeout)
+        """Whether it is down, or kept out for its failures or otherwise."""
+        if self.down or self.held or (0 < self.max_fails <= self.fails and now - self.checked <= self.fail_timeout):
+            return True
+        return self.breaker is not None and self.breaker.blocks(now)
 
-    def eligible(self, now: float, alone: bool = False) -> bool:
-        """Whether an attempt may go here; `alone`, as the only backend of its group, failures do not keep it out.
+    def full(self) -> bool:
+        """Whether as much is in flight as it may have.
 
         Workers do not wait for each other, so several may take the last free place of `max_conns` at the same instant.
         """
-        if self.down if alone else self.out(now):
+        return 0 < self.max_conns <= self.inflight.total()
+
+    def eligible(self, now: float, alone: bool = False) -> bool:
+        """Whether an attempt may go here; `alone`, as the only backend of its group, failures do not keep it out."""
+        if alone:
+            if self.down or self.held or (self.breaker is not None and self.breaker.blocks(now)):
+                return False
+        elif self.out(now):
             return False
         return not self.max_conns or self.inflight.total() < self.max_conns
 
@@ -130,11 +170,18 @@ class Backend:
         if now - self.checked > self.fail_timeout:
             self.checked = now
 
-    def settle(self, now: float, failed: bool, counts: bool) -> None:
-        """An attempt has ended; when it does not count, passive health hears neither of a failure nor of a success."""
+    def settle(self, now: float, failed: bool, counts: bool, ticket: int = NO_TICKET, cause: str | int = "") -> None:
+        """An attempt has ended; when it does not count, passive health hears neither of a failure nor of a success.
+
+        The breaker decides by the cause, a kind of fault or the status of the answer.
+        """
         self.settled += 1
         if self.counted:
             self.inflight.add(-1)
+        if self.freed is not None:
+            self.freed()
+        if self.breaker is not None:
+            self.breaker.settle(now, ticket, cause, counts)
         if failed:
             self.failures += 1
         if not counts:
@@ -170,3 +217,8 @@ class Backend:
         self.max_conns = max_conns
         self.backup = backup
         self.down = down
+        self.guard()
+
+    def guard(self) -> None:
+        """Find out whether strategies have to ask before they pick it."""
+        self.guarded = self.max_conns > 0 or self.held or self.breaker is not None

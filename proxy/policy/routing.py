@@ -13,10 +13,12 @@ from typing import Final
 from proxy.exchange import Destination, Observer, Step
 from proxy.http.response import NO_EDITS, HeaderEdits
 from proxy.http.target import host_name
+from proxy.policy.retry import Retry
 from proxy.timeouts import Timeouts
 
 MEMO: Final = 4096
 LONGEST: Final = 256  # bytes of a name or path that is remembered
+RETRY: Final = Retry()
 
 
 class Route:
@@ -29,6 +31,8 @@ class Route:
         "observers",
         "path",
         "request_edits",
+        "response_buffering",
+        "retry",
         "site",
         "steps",
         "timeouts",
@@ -48,6 +52,8 @@ class Route:
         edits: HeaderEdits = NO_EDITS,
         request_edits: HeaderEdits = NO_EDITS,
         trailers: bool = False,
+        retry: Retry = RETRY,
+        response_buffering: bool = True,
     ) -> None:
         self.site = site
         self.path = path
@@ -59,6 +65,8 @@ class Route:
         self.edits = edits
         self.request_edits = request_edits
         self.trailers = trailers
+        self.retry = retry
+        self.response_buffering = response_buffering
 
 
 class Site:

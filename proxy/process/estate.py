@@ -15,10 +15,15 @@ from proxy import build, ledger
 from proxy.config.model import Model
 from proxy.downstream import tls
 from proxy.process.channel import Door, Reload
+from proxy.process.checks import checks_of, hold_unproven
 from proxy.process.doors import Doorway, port_of
-from proxy.shared import buckets
+from proxy.shared import buckets, tally
 from proxy.shared.arena import Arena, Layout, Name
+from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
+from proxy.shared.tally import Tally
+
+MOST_KEYS = 65536  # clients and other keys that connections and requests in flight are counted by at a time
 
 
 def cores() -> int:
@@ -84,6 +89,9 @@ class Estate:
         self.layout = Layout(ledger.counters(model))
         self.rows = max(2 * self.slots, cores(), 8) + 1
         self.arena = Arena(Memory(Arena.size(self.rows)), self.rows, self.layout)
+        self.tally = Tally(tally.made(tally.size_for(MOST_KEYS, self.rows), self.rows), self.rows)
+        self.breakers = Breakers(Memory(Breakers.size()))
+        self.bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(self.rows)]
         self.doorways: dict[str, Doorway] = {}
         self.zones: dict[str, Memory] = {}
         self.contexts: dict[str, tls.Certificates] = {}
@@ -98,6 +106,7 @@ class Estate:
         pems = tls.read_pems(model)
         change = Change(model, pems, contexts=tls.certificates(model, pems))
         self.layout.extend(ledger.counters(model))
+        hold_unproven(self.arena, checks_of(model))
         try:
             self._open(change, slots)
         except (ValueError, OSError) as error:

@@ -19,6 +19,7 @@ from typing import Final
 from proxy.process import pidfile
 from proxy.process.backoff import Backoff
 from proxy.process.channel import Applied, Channel, Crew, Failed, Message, Outcome, Ready
+from proxy.process.checks import checks_of
 from proxy.process.child import Child, drop_privileges, fork, reason
 from proxy.process.estate import Estate
 from proxy.process.keeper import keep
@@ -67,7 +68,7 @@ class Household:
     def posts(self) -> Iterator[Post]:
         """All places for children."""
         yield from self.workers
-        if self.estate.admin is not None:
+        if self.estate.admin is not None or checks_of(self.estate.model):
             yield self.keeper
 
     def children(self) -> Iterator[Child]:
@@ -135,6 +136,8 @@ class Household:
             self.vacate(child, status)
         if child.slot is not None and not any(post.child and post.child.slot == child.slot for post in self.workers):
             self.estate.arena.clear(child.slot, suffix="inflight")
+            self.estate.arena.clear(child.slot, suffix="waits_since_us")
+            self.estate.tally.clear(child.slot)
             self.estate.arena.clear(child.slot, [("worker", "connections")])
         if self.stopping and not any(one.slot is not None for one in self.children()):
             self.end([one for one in self.children() if one.deadline is None])

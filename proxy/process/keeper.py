@@ -1,7 +1,8 @@
-"""The keeper: does what is once per host; so far, it answers at the admin door for all workers.
+"""The keeper: does what is once per host: checks the backends' health, and answers at the admin door for all workers.
 
-Rules: it only reads what workers count. It hears from the master who works and how reloads went, and goes when told
-(TERM) or when the master is gone. It serves no client of a site, so it may die and be replaced unnoticed.
+Rules: it only reads what workers count, and writes nothing but its own row. It hears from the master who works and how
+reloads went, and goes when told (TERM) or when the master is gone. It serves no client of a site, so it may die and be
+replaced unnoticed.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import contextlib
 import logging
 import os
 import signal
+from random import Random
 
 import proxy
 from proxy.admin.server import AdminServer
 from proxy.admin.standing import Standing
+from proxy.config.model import Model
 from proxy.process.channel import Channel, Crew, Outcome, Ready, Reload, Reopen
+from proxy.process.checks import Checks, checks_of
 from proxy.process.estate import Estate
 from proxy.process.log import LEVELS, ErrorLog
+from proxy.upstream.resolve import Resolver
 
 
 class Keeper:
@@ -27,6 +32,8 @@ class Keeper:
         self.standing = standing
         self.channel = channel
         self.error_log = error_log
+        self.resolver = Resolver()
+        self.checks = Checks(standing.arena, Random(), self.resolver)
         self.over = asyncio.Event()
 
     def hear(self) -> None:
@@ -47,13 +54,19 @@ class Keeper:
             self.over.set()
 
     def reload(self, order: Reload) -> None:
-        """Show a new configuration from now on."""
+        """Show a new configuration from now on, and check what it says."""
         self.standing.arena.layout.extend(order.names)
         self.standing.model = order.model
+        self.check(order.model)
         logging.getLogger().setLevel(LEVELS[order.model.log.level])
         if order.model.log.error != self.error_log.path:
             with contextlib.suppress(OSError):
                 self.error_log.move(order.model.log.error)
+
+    def check(self, model: Model) -> None:
+        """Check the backends of a Model from now on."""
+        self.resolver.valid = min((upstream.resolve for upstream in model.upstream.values()), default=30.0)
+        self.checks.adopt(checks_of(model))
 
     async def run(self, server: AdminServer, estate: Estate) -> None:
         """Answer until told to stop."""
@@ -63,8 +76,10 @@ class Keeper:
         loop.add_reader(self.channel.fileno(), self.hear)
         if estate.admin is not None:
             await server.open(estate.admin.of(0))
+        self.check(self.standing.model)
         self.channel.send(Ready())
         await self.over.wait()
+        await self.checks.close()
         server.close()
 
 

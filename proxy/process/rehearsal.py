@@ -62,7 +62,9 @@ def listen(ear: int) -> str | None:
     """What the child says until it is gone; None if that takes too long."""
     said = b""
     deadline = monotonic() + LONGEST
-    while select.select([ear], [], [], max(0.0, deadline - monotonic()))[0]:
+    poll = select.poll()  # select() itself knows descriptors below 1024 only
+    poll.register(ear, select.POLLIN)
+    while poll.poll(max(0.0, deadline - monotonic()) * 1000):
         more = os.read(ear, select.PIPE_BUF)
         if not more:
             return said.decode(errors="replace")

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
 import signal
 import socket
 import time
@@ -49,6 +50,9 @@ class Worker:
         self.arena = estate.arena
         self.zones = dict(estate.zones)
         self.contexts = dict(estate.contexts)
+        self.bells = estate.bells
+        self.breakers = estate.breakers
+        self.tally = estate.tally
         self.doors = {name: door(name, doorway) for name, doorway in estate.doorways.items()}
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.clock = Clock(monotonic(), time.time() - monotonic())
@@ -68,7 +72,8 @@ class Worker:
 
     def place(self, zones: dict[str, Memory]) -> build.Place:
         """Where a Runtime lives."""
-        return build.Place(self.clock, self.wheel, self.parking, self.arena, self.slot, zones)
+        parts = (self.clock, self.wheel, self.parking, self.arena, self.slot, zones)
+        return build.Place(*parts, self.bells, self.loop.call_soon, self.breakers, self.tally)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -95,6 +100,7 @@ class Worker:
             self.loop.stop()
             raise
         self.loop.add_reader(self.channel.fileno(), self.hear)
+        self.loop.add_reader(self.bells[self.slot], self.rung)
         self.tell(Ready())
         calm_memory()
         self.tick()
@@ -165,6 +171,12 @@ class Worker:
             self.clock.epoch = wall - monotonic()
             self.clock.date = b"Date: %b\r\n" % formatdate(self.second, usegmt=True).encode("ascii")
             self.clock.local = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(wall)).encode("ascii")
+
+    def rung(self) -> None:
+        """Another worker rings: see what became free."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.bells[self.slot])
+        self.runtime.rung()
 
     # --- orders -----------------------------------------------------------------------------------------------------
 

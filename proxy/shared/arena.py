@@ -139,3 +139,53 @@ class GaugeCells:
     def total(self) -> int:
         """The sum over all rows."""
         return sum(self.over_rows)
+
+
+class SignCells:
+    """What others say of a backend: the keeper's checks, the operator, the other workers' votes (`policy.standing`)."""
+
+    __slots__ = ("drains", "healths", "row", "until_ms")
+
+    def __init__(self, arena: Arena, row: int, backend: Name) -> None:
+        self.row = row
+        self.healths = arena.over_rows((*backend, "health"))
+        self.drains = arena.over_rows((*backend, "drain"))
+        self.until_ms = arena.over_rows((*backend, "down_until_ms"))
+
+    def health(self) -> int:
+        """What checks say; only the keeper's row holds anything."""
+        return self.healths[-1]
+
+    def drained(self) -> bool:
+        """Whether the operator drains it."""
+        return self.drains[-1] != 0
+
+    def shunned(self, now: float) -> bool:
+        """Whether another worker keeps it out at this time."""
+        now_ms = int(now * 1000)
+        return any(until > now_ms and row != self.row for row, until in enumerate(self.until_ms))
+
+
+class HeadCells:
+    """Since when each worker's oldest request waits, in microseconds of the host's clock; 0: nobody waits there."""
+
+    __slots__ = ("cells", "column", "over_rows", "own")
+
+    def __init__(self, arena: Arena, row: int, name: Name) -> None:
+        self.own = row
+        self.cells = arena.cells(row)
+        self.column = arena.column(name)
+        self.over_rows = arena.over_rows(name)
+
+    def set(self, since: int) -> None:
+        """What this worker says."""
+        self.cells[self.column] = since
+
+    def oldest(self) -> int:
+        """The row of the worker with the oldest, or -1."""
+        waits = [(since, row) for row, since in enumerate(self.over_rows) if since]
+        return min(waits)[1] if waits else -1
+
+    def row(self) -> int:
+        """This worker's own."""
+        return self.own

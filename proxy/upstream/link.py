@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, Store
 from proxy.faults import Fault
 from proxy.http.body import Body, UntilClose, body_of
-from proxy.http.chunked import LAST, chunk
+from proxy.http.chunked import chunk
 from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
-from proxy.http.request import UPGRADE, upgrades
+from proxy.http.request import upgrades
+from proxy.upstream.lines import edited_lines, last_chunk
 from proxy.upstream.reader import MAX_HEAD, read_response
 from proxy.upstream.spare import NONE, drop, last_words, spare_of
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 WRITE_HIGH: Final = 65536  # bytes to a slow backend that are held before the client is asked to stop
 INTERIMS: Final = 16  # 1xx responses to one request
+PART: Final = 65536  # bytes of a stored request body that are sent at a time
 
 
 class Link:
@@ -43,6 +45,7 @@ class Link:
         "_held",
         "_interims",
         "_plain",
+        "_pouring",
         "_spare",
         "_tunnel",
         "clock",
@@ -69,6 +72,7 @@ class Link:
         self._interims = 0
         self._chunking = False  # the request body is sent in chunks
         self._plain = False  # nothing out of the ordinary has happened since `start`
+        self._pouring: Store | None = None  # the request body that is being sent from there
         self._blocked = self._held = self._tunnel = False
 
     # --- the connection -------------------------------------------------------------------------------------------
@@ -96,7 +100,7 @@ class Link:
         if self._tunnel or (self._head is not None and isinstance(self._body, UntilClose) and exc is None):
             self._let_go(exchange, False)
             exchange.downstream.body(b"", True)
-            engine.finish(exchange)
+            engine.ended(exchange)
         elif self._head is not None:
             self._fail(exchange, faults.TRUNCATED)
         elif self.reused and not self._begun and not self._interims:
@@ -117,7 +121,8 @@ class Link:
         exchange = self.exchange
         if exchange is not None:
             self.due = self.clock.now + exchange.route.timeouts.send
-            exchange.downstream.hold()
+            if self._tunnel or not exchange.upload_done:
+                exchange.downstream.hold()
 
     def resume_writing(self) -> None:
         """The backend has caught up."""
@@ -125,7 +130,10 @@ class Link:
         exchange = self.exchange
         if exchange is not None:
             self.due = NEVER if self._held else self._patience(exchange)
-            exchange.downstream.release()
+            if self._pouring is not None:
+                self._pour(exchange)
+            else:
+                exchange.downstream.release()
 
     def expired(self, now: float) -> None:
         """What was waited for has not come."""
@@ -153,13 +161,21 @@ class Link:
         self._interims = 0
         self._chunking = fields.chunked
         if fields.chunked:
-            body = (chunk(body) if body else b"") + (self._last(exchange) if done else b"")
+            body = (chunk(body) if body else b"") + (last_chunk(exchange) if done and exchange.store is None else b"")
         lines = fields.forward
         if fields.special or client.host_line or exchange.route.request_edits.any:
-            lines = self._edited(exchange)
+            lines = edited_lines(exchange, self.pool.host)
         transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
-        if done:
-            self.due = now + exchange.route.timeouts.read
+        if exchange.store is not None:
+            self._spare = spare_of(transport)
+            self._pouring = exchange.store
+            self._pouring.rewind()
+            self._pour(exchange)
+        elif done:
+            timeouts = exchange.route.timeouts
+            self.due = now + timeouts.answer
+            if timeouts.deadline:
+                self.due = min(self.due, exchange.started + timeouts.deadline)
             self._plain = exchange.line.method != b"HEAD" and not self._blocked
         else:
             self.due = NEVER
@@ -174,11 +190,28 @@ class Link:
         if transport is None or exchange is None:
             return
         if self._chunking:
-            data = (chunk(data) if data else b"") + (self._last(exchange) if end else b"")
+            data = (chunk(data) if data else b"") + (last_chunk(exchange) if end else b"")
         if (end or self._tunnel) and not self._held and not self._blocked:
             self.due = self._patience(exchange)
         if data:
             transport.write(data)
+
+    def _pour(self, exchange: Exchange) -> None:
+        """Send a body that is stored, as fast as the backend takes it."""
+        while self._pouring is not None and not self._blocked and self.transport is not None:
+            try:
+                part = self._pouring.take(PART)
+            except OSError:
+                self._fail(exchange, faults.NO_SPACE)
+                return
+            if part:
+                self.transport.write(chunk(part) if self._chunking else part)
+                continue
+            self._pouring = None
+            if self._chunking:
+                self.transport.write(last_chunk(exchange))
+        if not self._blocked and self.exchange is exchange:
+            self.due = self._patience(exchange)
 
     def hold(self) -> None:
         """Stop reading the response."""
@@ -199,7 +232,7 @@ class Link:
 
     def abort(self) -> None:
         """The exchange is over: nothing of this connection can be used again."""
-        self.exchange = None
+        self.exchange = self._pouring = None
         self.close()
 
     def close(self) -> None:
@@ -217,23 +250,12 @@ class Link:
             return self.clock.now + timeouts.send
         if self._tunnel:
             return self.clock.now + timeouts.tunnel
-        return self.clock.now + timeouts.read if exchange.upload_done else NEVER
-
-    def _last(self, exchange: Exchange) -> bytes:
-        if exchange.trailers and exchange.route.trailers:
-            return b"0\r\n%b\r\n" % exchange.trailers
-        return LAST
-
-    def _edited(self, exchange: Exchange) -> bytes:
-        fields, client = exchange.fields, exchange.client
-        lines = fields.forward
-        if fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
-            lines = b"Host: %b\r\n%b" % (self.pool.host, lines)
-        elif client.host_line:
-            lines = lines.replace(fields.host_line, client.host_line, 1)
-        if upgrades(exchange.line, fields):
-            lines += UPGRADE
-        return exchange.route.request_edits.edit(lines)
+        if not exchange.upload_done:
+            return NEVER
+        if self._head is not None:
+            return self.clock.now + timeouts.read
+        until = self.clock.now + timeouts.answer
+        return min(until, exchange.started + timeouts.deadline) if timeouts.deadline else until
 
     # --- responses --------------------------------------------------------------------------------------------------
 
@@ -254,13 +276,14 @@ class Link:
                 engine.answered(exchange, head, data[len(head.known_as) :], True)
                 return
             self._plain = False
+        if self._head is None and not self._tunnel:
+            self._read_head(exchange, data)
+            return
         if not self._blocked:
-            self.due = self._patience(exchange) if self._tunnel else now + exchange.route.timeouts.read
+            self.due = now + (exchange.route.timeouts.tunnel if self._tunnel else exchange.route.timeouts.read)
         if self._tunnel:
             exchange.downstream.body(data, False)
-        elif self._head is None:
-            self._read_head(exchange, data)
-        else:
+        elif self._head is not None:
             self._read_body(exchange, self._head, data)
 
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
@@ -294,6 +317,9 @@ class Link:
             self._fail(exchange, faults.BAD_RESPONSE)
         else:
             self._begun = data
+            timeouts = exchange.route.timeouts
+            if not self._blocked and timeouts.answer == timeouts.read and not timeouts.deadline:
+                self.due = self.clock.now + timeouts.read  # it is slow, but it goes on
 
     def _interim(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> bool:
         """A 1xx response; False when no final one follows here."""
@@ -315,15 +341,13 @@ class Link:
 
     def _begin_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """The final head is here, and `data` is what follows it."""
-        if head.bodyless or exchange.line.method == b"HEAD":
-            self._let_go(exchange, head.keep_alive and not data)
-            engine.answered(exchange, head, b"", True)
-            return
-        if not head.length:
+        if head.bodyless or not head.length or exchange.line.method == b"HEAD":
             self._let_go(exchange, head.keep_alive and not data)
             engine.answered(exchange, head, b"", True)
             return
         self._head = head
+        if not self._blocked:
+            self.due = self.clock.now + exchange.route.timeouts.read
         self._body = body = body_of(head.length, head.chunked)
         data = body.feed(data)
         if body.failed:
@@ -336,7 +360,7 @@ class Link:
         if body.trailers and exchange.route.trailers:
             engine.answered(exchange, head, data, False)
             exchange.downstream.body(b"", True, body.trailers)
-            engine.finish(exchange)
+            engine.ended(exchange)
         else:
             engine.answered(exchange, head, data, True)
 
@@ -349,7 +373,7 @@ class Link:
         elif body.done:
             self._let_go(exchange, head.keep_alive and not body.rest)
             exchange.downstream.body(data, True, body.trailers if exchange.route.trailers else b"")
-            engine.finish(exchange)
+            engine.ended(exchange)
         elif data:
             exchange.downstream.body(data, False)
 
@@ -357,7 +381,8 @@ class Link:
         """Done with an exchange: back to the pool if nothing speaks against it, else closed."""
         self.exchange = exchange.link = None
         self._spare = drop(self._spare)
-        keep = keep and exchange.upload_done and not self._begun and not self._blocked
+        keep = keep and exchange.upload_done and not self._begun and not self._blocked and self._pouring is None
+        self._pouring = None
         self._head = None
         if self.transport is None:
             return
@@ -369,6 +394,6 @@ class Link:
             self.close()
 
     def _fail(self, exchange: Exchange, fault: Fault) -> None:
-        self.exchange = exchange.link = None
+        self.exchange = exchange.link = self._pouring = None
         self.close()
         engine.failed(exchange, fault)

@@ -15,6 +15,7 @@ from proxy import engine, faults
 from proxy.clock import Clock, Wheel
 from proxy.exchange import Exchange
 from proxy.upstream.link import Link
+from proxy.upstream.resolve import Resolver
 
 
 class Pool:
@@ -23,6 +24,7 @@ class Pool:
     __slots__ = (
         "_dialling",
         "_idle",
+        "_turn",
         "address",
         "bare_lf",
         "clock",
@@ -31,11 +33,14 @@ class Pool:
         "keepalive",
         "links",
         "requests",
+        "resolver",
         "wheel",
     )
 
-    def __init__(self, address: str, clock: Clock, wheel: Wheel) -> None:
+    def __init__(self, address: str, clock: Clock, wheel: Wheel, resolver: Resolver | None = None) -> None:
         self.address = address
+        self.resolver = resolver
+        self._turn = 0
         self.host = b"localhost" if address.startswith("unix:") else address.encode()
         self.clock = clock
         self.wheel = wheel
@@ -95,7 +100,7 @@ class Pool:
         link = Link(self)
         backend, trouble = exchange.backend, ""
         try:
-            async with asyncio.timeout(exchange.route.timeouts.connect):
+            async with asyncio.timeout(self._patience(exchange)):
                 await self._connect(link)
         except TimeoutError:
             fault = faults.CONNECT_TIMEOUT
@@ -113,6 +118,13 @@ class Pool:
         else:
             link.start(exchange)
 
+    def _patience(self, exchange: Exchange) -> float:
+        """Seconds to connect: no longer than the deadline of the exchange, if it has one."""
+        timeouts = exchange.route.timeouts
+        if not timeouts.deadline:
+            return timeouts.connect
+        return min(timeouts.connect, max(0.0, exchange.started + timeouts.deadline - self.clock.now))
+
     async def _connect(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         protocol = cast("asyncio.Protocol", link)  # uvloop asks for the methods, not for the base class
@@ -120,4 +132,20 @@ class Pool:
             await loop.create_unix_connection(lambda: protocol, self.address[5:])
         else:
             host, _, port = self.address.rpartition(":")
-            await loop.create_connection(lambda: protocol, host.strip("[]"), int(port))
+            if self.resolver is None:
+                await loop.create_connection(lambda: protocol, host.strip("[]"), int(port))
+            else:
+                await self._connect_named(self.resolver, protocol, host, int(port))
+
+    async def _connect_named(self, resolver: Resolver, protocol: asyncio.Protocol, host: str, port: int) -> None:
+        """Connect to the addresses of a name in turn; to the others when one refuses."""
+        loop = asyncio.get_running_loop()
+        found = await resolver.addresses(host, self.clock.now)
+        for last in range(len(found) - 1, -1, -1):
+            self._turn = (self._turn + 1) % len(found)
+            try:
+                await loop.create_connection(lambda: protocol, found[self._turn], port)
+                return
+            except OSError:
+                if not last:
+                    raise

@@ -157,7 +157,10 @@ def test_down_and_backup() -> None:
 
 def test_max_conns_over_two_workers() -> None:
     """Workers do not wait for each other, so in the same instant one place more than there are may be taken."""
-    with backends("a") as (named, ports), balanced([server(ports[0], "max_conns = 4")], workers=2) as door:
+    with (
+        backends("a") as (named, ports),
+        balanced([server(ports[0], "max_conns = 4")], "queue = { size = 0 }", workers=2) as door,
+    ):
         held = [door.client() for _ in range(4)]
         for number, wire in enumerate(held, 1):
             wire.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")

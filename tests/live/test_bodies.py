@@ -1,4 +1,4 @@
-"""Bodies larger than memory, one side slower than the other, answers that come too early, and old clients."""
+"""Bodies that are streamed: larger than memory, one side slower than the other, answers too early, and old clients."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ default = true
 [[site.s.route]]
 path = "/"
 upstream = "app"
+request_buffering = false
+response_buffering = false
 """
 GIGABYTE = 1 << 30
 GROWTH = 8 << 20

@@ -97,7 +97,8 @@ def test_bodies_that_come_behind_their_heads_cost_no_descriptors():
                 stream.exactly(2)
             wire.sendall(answer(b"ok", "Date: Tue, 14 Nov 2023 22:13:20 GMT"))
 
-    with backend(talk) as port, CleanDoor(CONFIG, backend=port) as door, door.client() as client:
+    streamed = CONFIG + "request_buffering = false\n"
+    with backend(talk) as port, CleanDoor(streamed, backend=port) as door, door.client() as client:
         client.wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         assert client.get().status == 200
         assert heads.acquire(timeout=10)

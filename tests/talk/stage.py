@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import tomllib
+import weakref
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -37,12 +38,15 @@ APP = (
 servers = ["10.0.0.1:1", "10.0.0.2:2", "10.0.0.3:3"]
 [site.all]
 default = true
+request_buffering = false
+response_buffering = false
 [[site.all.route]]
 path = "/"
 upstream = "app"
 """
 )
 SOLO = APP.replace(', "10.0.0.2:2", "10.0.0.3:3"', "")
+KEPT = APP.replace("buffering = false", "buffering = true")  # what bodies do by default; most conversations stream
 EOF = object()
 SILENT = os.open(os.devnull, os.O_RDONLY)  # the descriptor of a wire: there is never a word in it that was not read
 
@@ -340,6 +344,14 @@ class Dialling:
         wire.protocol.connection_made(wire)
 
 
+def let_go(memory, zones):
+    """Close the descriptors of shared memory."""
+    for one in (memory, *zones.values()):
+        if one.fd >= 0:
+            os.close(one.fd)
+            one.fd = -1
+
+
 class Door:
     """A Runtime on the stage."""
 
@@ -363,6 +375,7 @@ class Door:
         self.layout = Layout(())
         self.arena = Arena(Memory(Arena.size(2, self.layout.capacity)), 2, self.layout)
         self.zones = {}
+        weakref.finalize(self, let_go, self.arena.memory, self.zones)
         self.runtime = None
         self.reload(toml)
         Door.opened.append(self)
@@ -390,7 +403,7 @@ class Door:
         self.layout.extend(ledger.counters(model))
         for name, size in build.zone_sizes(model).items():
             self.zones.setdefault(name, Memory(size))
-        place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones)
+        place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones, (), self.soon)
         previous, self.runtime = self.runtime, build.runtime(model, place, self.runtime)
         if previous is not None:
             previous.retire(self.runtime)
@@ -450,6 +463,8 @@ class Door:
                     dial.step(dial.coroutine.throw, TimeoutError())
             for _ in range(5):
                 self.wheel.tick(self.clock.now)
+            for group in self.runtime.upstreams.values():
+                group.tick(self.clock.now)
             self.run()
 
     def connect(self):

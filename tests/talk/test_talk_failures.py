@@ -31,7 +31,7 @@ def test_a_slow_connect_goes_to_the_next(opened):
 
 
 def test_tries_bounds_the_attempts(opened):
-    door = opened(APP.replace("[site.all]", "tries = 2\n[site.all]"))
+    door = opened(APP.replace("[site.all]", "retry = { attempts = 2 }\n[site.all]"))
     for backend in door.backends.values():
         backend.accepts = False
     client = door.client()
@@ -366,9 +366,9 @@ def test_a_slow_client_is_not_the_backends_fault(door):
     door.backend().says(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 150000)
     assert not door.backend().reading
     client.says(b"y")  # the upload ends; the backend is still held
-    for _ in range(8):
+    for _ in range(4):
         door.wait(40)
-        client.flows(5000)
+        client.flows(35000)
     assert not client.aborted and not door.finished
 
 

@@ -323,7 +323,7 @@ def test_a_dry_run(opened):
 
 
 def test_max_conns(opened):
-    door = opened(SOLO.replace('["10.0.0.1:1"]', '[{address = "10.0.0.1:1", max_conns = 1}]'))
+    door = opened(SOLO.replace('["10.0.0.1:1"]', '[{address = "10.0.0.1:1", max_conns = 1}]\nqueue = { size = 0 }'))
     client, other = door.client(), door.client()
     client.get()
     other.get()
@@ -402,7 +402,7 @@ def test_a_backend_that_starts_to_be_counted_while_it_is_asked(opened):
     door = opened(SOLO)
     client, other = door.client(), door.client()
     client.get()
-    door.reload(SOLO.replace('["10.0.0.1:1"]', '[{address = "10.0.0.1:1", max_conns = 1}]'))
+    door.reload(SOLO.replace('["10.0.0.1:1"]', '[{address = "10.0.0.1:1", max_conns = 1}]\nqueue = { size = 0 }'))
     other.get()
     assert other.status() == 503
     door.backend().answers()

@@ -54,7 +54,7 @@ def test_version_and_usage(capsys):
     with pytest.raises(SystemExit) as left:
         cli.main(["--version"])
     assert left.value.code == 0
-    assert capsys.readouterr().out == f"frontgate {proxy.__version__}\n"
+    assert capsys.readouterr().out == f"frontgate {proxy.__version__} (plain Python)\n"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_check_warns_and_still_says_ok(write, capsys):
 
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_all_problems_are_told_with_their_lines(command, write, capsys):
-    path = write(GOOD.replace("8080", "http").replace('"app"\n', '"ap"\n') + "\n[limit.l]\nrat = 1\n")
+    path = write(GOOD.replace("8080", "http").replace('"app"\n', '"ap"\n') + "\n[limit.l]\nrat = 1\nrate = 1\n")
     assert cli.main([command, "-c", path]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4 and all(line.startswith(f"{path}:") for line in lines)

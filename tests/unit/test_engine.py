@@ -9,6 +9,7 @@ from proxy.clock import Clock
 from proxy.exchange import Client, Exchange
 from proxy.http.message import RequestFields, RequestLine, ResponseHead
 from proxy.policy.backend import Backend
+from proxy.policy.retry import Retry
 from proxy.policy.routing import Route
 from proxy.verdict import PARKED, Reply
 
@@ -18,6 +19,8 @@ class Scene:
 
     def __init__(self, *steps, method=b"GET"):
         self.told = []
+        self.another = self.affordable = True
+        self.is_behind = False
         self.clock = Clock(50.0)
         route = Route("s", b"/", self, steps=steps, observers=(lambda exchange: self.told.append("observed"),))
         client = Client(b"1.2.3.4", b"\1\2\3\4", b"http", b"")
@@ -27,8 +30,21 @@ class Scene:
     def send(self, exchange):
         self.told.append("sent")
 
+    def has_another(self, exchange):
+        return self.another
+
+    def affords(self, exchange):
+        return self.affordable
+
+    def send_again(self, exchange, pause):
+        self.told.append("sent" if not pause else ("sent", pause))
+
+    def behind(self):
+        return self.is_behind
+
     def attempt(self):
         self.exchange.backend = Backend("b")
+        self.exchange.backend.upstream = self
         self.exchange.backend.take(self.clock.now)
         self.exchange.tried = (*self.exchange.tried, self.exchange.backend)
         self.exchange.link = Link(self.told)
@@ -117,9 +133,7 @@ def test_every_fault(fault, method, state):
     setattr(scene.exchange, state, True)
     scene.exchange.status = 200 if state == "replied" else 0
     engine.failed(scene.exchange, fault)
-    retried = state == "fresh" and (
-        fault.retry == faults.ALWAYS or (fault.retry == faults.IF_IDEMPOTENT and method == b"GET")
-    )
+    retried = state == "fresh" and fault.cause in ("connect", "closed") and (fault.unsent or method == b"GET")
     assert scene.told[0] == "link aborted"
     if retried:
         assert scene.told[1:] == ["sent"] and not scene.exchange.finished
@@ -158,6 +172,66 @@ def test_an_answer_forgets_the_fault_of_an_earlier_attempt():
     assert scene.exchange.fault is None and backend.fails == 0
 
 
+def scene_with(retry, method=b"GET"):
+    scene = Scene(method=method)
+    scene.exchange.route.retry = retry
+    return scene, scene.attempt()
+
+
+def refuse(scene, status=503, fields=()):
+    engine.answered(scene.exchange, ResponseHead(status, b"", fields), b"no", False)
+
+
+def test_an_answer_whose_status_is_tried_again():
+    scene, backend = scene_with(Retry([503]))
+    refuse(scene)
+    assert scene.told == ["link aborted", "sent"] and backend.fails == backend.settled == 1
+    assert backend.trouble == "answered 503" and scene.exchange.backend is None and not scene.exchange.replied
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda scene: setattr(scene, "another", False),
+        lambda scene: setattr(scene, "affordable", False),
+        lambda scene: setattr(scene.exchange, "streamed", True),
+        lambda scene: setattr(scene.exchange.line, "method", b"POST"),
+    ],
+)
+def test_an_answer_that_cannot_be_tried_again_is_the_answer(change):
+    scene, backend = scene_with(Retry([503]))
+    change(scene)
+    refuse(scene)
+    assert scene.told == [("head", 503, b"no", False)] and not backend.settled
+
+
+def test_retry_after_is_waited_for_unless_it_is_too_long():
+    scene, _ = scene_with(Retry([503], cap=10.0))
+    refuse(scene, fields=((b"retry-after", b"3"),))
+    assert scene.told[-1] == ("sent", 3.0)
+    scene, _ = scene_with(Retry([503], cap=2.0))
+    refuse(scene, fields=((b"retry-after", b"3"),))
+    assert scene.told == [("head", 503, b"no", False)]
+
+
+def test_the_budget_is_asked_before_a_fault_is_tried_again():
+    scene, _ = scene_with(Retry())
+    scene.affordable = False
+    engine.failed(scene.exchange, faults.CONNECT_REFUSED)
+    assert scene.told == ["link aborted", ("reply", 502, False), *END]
+
+
+def test_a_backend_is_free_before_a_slow_client_has_its_answer():
+    scene = Scene()
+    backend = scene.attempt()
+    engine.answered(scene.exchange, ResponseHead(200, b"OK", ()), b"x", False)
+    scene.is_behind = True
+    engine.ended(scene.exchange)
+    assert backend.settled == 1 and not scene.exchange.finished and scene.exchange.ended == 50.0
+    engine.finish(scene.exchange)
+    assert backend.settled == 1 and scene.told[-2:] == END
+
+
 def test_upgraded_then_left():
     scene = Scene()
     backend = scene.attempt()
@@ -171,5 +245,6 @@ def test_the_table_of_faults_makes_sense():
     for fault in faults.TABLE.values():
         assert fault.blame in (faults.CLIENT, faults.PROXY, faults.BACKEND)
         assert not fault.health or fault.blame is faults.BACKEND
-        assert fault.retry == faults.NEVER or fault.blame is faults.BACKEND
+        assert bool(fault.cause) is (fault.blame is faults.BACKEND)
+        assert not fault.unsent or fault.cause == "connect"
         assert fault.status == 0 or (400 if fault.blame is faults.CLIENT else 404) <= fault.status < 600

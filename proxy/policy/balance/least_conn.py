@@ -39,7 +39,9 @@ class LeastConn:
             least = weight = 0
             equals: list[Backend] | None = None
             for backend in backends:
-                if (tried or backend.fails or backend.down) and (backend in tried or backend.out(self.clock.now)):
+                if (tried or backend.fails or backend.guarded or backend.down) and (
+                    backend in tried or backend.out(self.clock.now)
+                ):
                     continue
                 busy = backend.inflight.total()
                 if backend.max_conns and busy >= backend.max_conns:

@@ -41,7 +41,7 @@ class RoundRobin:
             total = 0
             for backend in backends:
                 # What can keep a backend out is looked at first and cheaply; most of the time it is nothing.
-                if (tried or backend.fails or backend.max_conns or backend.down) and (
+                if (tried or backend.fails or backend.guarded or backend.down) and (
                     backend in tried or not backend.eligible(self.clock.now)
                 ):
                     continue

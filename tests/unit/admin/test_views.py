@@ -126,6 +126,8 @@ def test_status_tells_of_workers_backends_limits_and_sites():
         "in_flight": 3,
         "requests": 110,
         "failures": 3,
+        "breaker": "closed",
+        "breaker_opened": 0,
     }
     limit = found["limits"]["per_ip"]
     assert (limit["rate"], limit["burst"]) == (10, 20)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from proxy.clock import Clock, Wheel
+from proxy.downstream.capacity import Capacity
 from proxy.downstream.listener import Listener, Trust, request_ids
 from proxy.http.request import judge_request
 
@@ -25,8 +26,8 @@ class Transport:
 
 def listener(*networks, unix=False):
     counts = []
-    made = Listener("web", b"http", Clock(1.0), Wheel(), counts.append)
-    made.configure(None, None, None, Trust(tuple(ip_network(network) for network in networks), unix))
+    made = Listener("web", b"http", Clock(1.0), Wheel(), counts.append, Capacity(None, 0))
+    made.configure(None, None, None, Trust(tuple(ip_network(network) for network in networks), unix), None, 0)
     return made, counts
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from proxy.clock import Clock, Wheel
-from proxy.upstream.group import Group
 from proxy.upstream.link import Link
 from proxy.upstream.pool import Pool
 
@@ -92,15 +91,3 @@ def test_closing(pool):
 @pytest.mark.parametrize(("address", "host"), [("a:1", b"a:1"), ("[::1]:1", b"[::1]:1"), ("unix:/x", b"localhost")])
 def test_what_a_backend_is_called(address, host):
     assert Pool(address, Clock(), Wheel()).host == host
-
-
-def test_a_group_stops_at_its_tries():
-    group = Group("g", (), None, tries=1)
-    told = []
-
-    class Asking:
-        tried = ("one",)
-        finished = 1.0  # so that the engine only looks
-
-    told.append(group.send(Asking()))
-    assert told == [None]

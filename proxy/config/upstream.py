@@ -1,0 +1,145 @@
+"""The tables of upstreams: servers, and what is done when they fail, are ill or are all busy.
+
+Rules: pure. Quantities are seconds and bytes once they are read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from proxy.config import words
+from proxy.config.table import ShortTable, Table
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Retry(Table):
+    """When an attempt that failed is made once more, at another server as long as there is one."""
+
+    on: tuple[words.RetryCause, ...] = Field(
+        default=("connect", "closed"),
+        description='"connect", "closed" (before an answer), "timeout", "invalid" (answer), or statuses from 400',
+    )
+    attempts: words.Count = Field(default=0, description="attempts for one request; 0: every server once")
+    non_idempotent: words.Flag = Field(default=False, description="repeat POST, PATCH and the like too")
+    idempotency_key: words.Flag = Field(default=False, description="repeat what carries an Idempotency-Key header")
+    per_try: words.Period | None = Field(default=None, description="seconds for the answer to one attempt to begin")
+    deadline: words.Period | None = Field(default=None, description="seconds after which no attempt begins any more")
+    base: words.Duration = Field(default=0.0, description="seconds of the first pause, which doubles each time")
+    cap: words.Duration = Field(default=10.0, description="seconds of a pause at most")
+    jitter: Literal["full"] | Share = Field(
+        default="full", description='"full": a pause is anything up to its length; or a share, 0.2 for +-20 %'
+    )
+    budget: Share = Field(default=0.2, description="retries as a share of the requests of the last ten seconds")
+    floor: words.Count = Field(default=10, description="retries per second and worker that are always allowed")
+
+
+class Breaker(Table):
+    """When a server is left alone, and how it is tried again."""
+
+    failures: words.Count = Field(default=5, description="failures in a row that open it; 0: do not look at these")
+    ratio: Share = Field(default=0.0, description="share of failures within the window that opens it; 0: off")
+    window: words.Period = Field(default=10.0, description="seconds that the ratio looks back")
+    least: words.Positive = Field(default=20, description="requests within the window before the ratio counts")
+    recovery: words.Period = Field(default=30.0, description="seconds it stays open the first time")
+    longest: words.Period = Field(default=300.0, description="seconds it stays open at most, after doubling")
+    probes: Annotated[int, Field(strict=True, ge=1, le=16)] = Field(
+        default=1, description="requests at a time that try it"
+    )
+    on: tuple[words.RetryCause, ...] = Field(
+        default=("connect", "closed", "timeout", "invalid", 502, 503, 504), description="what counts as a failure"
+    )
+
+
+class Fallback(Table):
+    """The answer when no server can be picked: a reply, a page, or another upstream."""
+
+    upstream: str | None = Field(default=None, description="name of another upstream")
+    status: Annotated[int, Field(strict=True, ge=200, le=599)] = Field(default=503, description="status of the answer")
+    body: str = Field(default="", description="body of the answer, sent as UTF-8")
+    page: words.Path | None = Field(default=None, description="path of a file that is the body")
+    content_type: words.HeaderValue | None = Field(default=None, description="its Content-Type; by the file's name")
+
+
+class Health(ShortTable):
+    """Active checks: a GET of `path`, or a connection alone when there is none."""
+
+    path: words.RoutePath | None = Field(default=None, description="path that is asked for; none: only connect")
+    host: words.HeaderValue | None = Field(default=None, description="Host header of the check")
+    status: tuple[words.StatusRange, ...] = Field(default=("200-399",), description="statuses that are healthy")
+    body: words.Pattern | None = Field(default=None, description="regular expression that the body must contain")
+    interval: words.Period = Field(default=5.0, description="seconds between two checks")
+    timeout: words.Period = Field(default=2.0, description="seconds for a check")
+    rise: words.Positive = Field(default=2, description="good checks in a row that make a server healthy")
+    fall: words.Positive = Field(default=3, description="bad checks in a row that make a server ill")
+    jitter: Share = Field(default=0.2, description="share of the interval by which checks are spread")
+    mandatory: words.Flag = Field(default=False, description="no traffic before the first good check")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_nothing(cls, value: Any) -> Any:
+        return {} if value is True else value
+
+
+class Queue(Table):
+    """Where requests wait, first come first served, while every server is at its max_conns."""
+
+    size: words.Count = Field(default=100, description="requests that wait at a time, per worker; 0: none")
+    timeout: words.Period = Field(default=5.0, description="seconds a request waits at most")
+
+
+class Server(ShortTable):
+    """One backend of an upstream; a string stands for its address."""
+
+    address: words.ServerAddress = Field(description="host:port, [v6]:port or unix:/path", examples=["127.0.0.1:8001"])
+    weight: words.Positive = Field(default=1, description="share of the requests, beside the other servers' weights")
+    max_fails: words.Count = Field(default=1, description="failures within fail_timeout that take it out; 0: never")
+    fail_timeout: words.Duration = Field(
+        default=10.0, description="seconds in which failures count, and of the time out"
+    )
+    max_conns: words.Count = Field(default=0, description="requests at a time, over all workers; 0: no limit")
+    backup: words.Flag = Field(default=False, description="used only when no other server can be")
+    down: words.Flag = Field(default=False, description="never used")
+
+
+class Upstream(Table):
+    """A named group of backends and how to choose among them."""
+
+    balance: Literal["round_robin", "least_conn", "ip_hash"] = Field(
+        default="round_robin", description="how a server is picked"
+    )
+    # These two stand before `servers`, whose validation reads them.
+    max_fails: words.Count = Field(default=1, description="max_fails of the servers that give none")
+    fail_timeout: words.Duration = Field(
+        default=10.0, description="fail_timeout, in seconds, of the servers that give none"
+    )
+    servers: tuple[Server, ...] = Field(description="the backends: addresses or tables", examples=[["127.0.0.1:8001"]])
+    slow_start: words.Duration = Field(
+        default=0.0, description="seconds in which the weight of a server that is healthy again grows; 0: at once"
+    )
+    panic: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
+        default=0, description="percent: when fewer of the servers are healthy, health is ignored"
+    )
+    resolve: words.Period = Field(
+        default=30.0, description="seconds that the addresses of a host name are believed when DNS does not say"
+    )
+    retry: Retry = Field(default=Retry(), description="what is tried once more, and how")
+    breaker: Breaker | None = Field(default=None, description="a circuit breaker for each server")
+    fallback: Fallback | None = Field(default=None, description="the answer when no server can be picked")
+    health: Health | None = Field(default=None, description="active checks of the servers")
+    queue: Queue = Field(default=Queue(), description="where requests wait when all servers are at max_conns")
+    keepalive: words.Count = Field(default=512, description="idle connections kept, per server and worker")
+    keepalive_timeout: words.Period = Field(default=1.5, description="seconds a connection is kept idle")
+    keepalive_requests: words.Count = Field(default=0, description="requests over one connection; 0: no limit")
+
+    @field_validator("servers", mode="after")
+    @classmethod
+    def _inherit(cls, servers: tuple[Server, ...], found: ValidationInfo) -> tuple[Server, ...]:
+        """Give the upstream's defaults to the servers that say nothing themselves."""
+        defaults = {key: found.data[key] for key in ("max_fails", "fail_timeout") if key in found.data}
+        return tuple(
+            server.model_copy(update={k: v for k, v in defaults.items() if k not in server.model_fields_set})
+            for server in servers
+        )

@@ -1,0 +1,27 @@
+"""The field lines of a request as a backend gets them, when they are not simply those that the client sent."""
+
+from __future__ import annotations
+
+from proxy.exchange import Exchange
+from proxy.http.chunked import LAST
+from proxy.http.request import UPGRADE, upgrades
+
+
+def edited_lines(exchange: Exchange, host: bytes) -> bytes:
+    """The lines with Host, Upgrade and the route's edits; `host` is the backend's own, for clients that named none."""
+    fields, client = exchange.fields, exchange.client
+    lines = fields.forward
+    if fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
+        lines = b"Host: %b\r\n%b" % (host, lines)
+    elif client.host_line:
+        lines = lines.replace(fields.host_line, client.host_line, 1)
+    if upgrades(exchange.line, fields):
+        lines += UPGRADE
+    return exchange.route.request_edits.edit(lines)
+
+
+def last_chunk(exchange: Exchange) -> bytes:
+    """The end of a chunked request body, with its trailers if the route wants them."""
+    if exchange.trailers and exchange.route.trailers:
+        return b"0\r\n%b\r\n" % exchange.trailers
+    return LAST
