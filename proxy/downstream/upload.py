@@ -16,6 +16,7 @@ from proxy.downstream.spool import Spool, Spools
 from proxy.exchange import Exchange
 from proxy.faults import Fault
 from proxy.http.body import body_of
+from proxy.http.chunked import ChunkedDecoder
 
 STUFFED: Final = 65536
 GRACE: Final = 10.0
@@ -102,7 +103,8 @@ class Upload:
         exchange = self._exchange
         if self._body.failed:
             return faults.BAD_REQUEST
-        if exchange.body_in > exchange.route.max_body:
+        announced = self._body.left if isinstance(self._body, ChunkedDecoder) else 0  # of the chunk that is coming
+        if exchange.body_in + announced > exchange.route.max_body:
             return faults.BODY_TOO_LARGE
         late = exchange.clock.now - self._started - GRACE
         come = exchange.body_in - self._counted

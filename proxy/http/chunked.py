@@ -43,7 +43,7 @@ class ChunkedDecoder:
     __slots__ = (
         "_begun",
         "_extensions",
-        "_left",
+        "left",
         "_state",
         "_trailer_count",
         "_trailer_size",
@@ -60,7 +60,7 @@ class ChunkedDecoder:
         self.trailers = b""  # rendered field lines
         self._state = _IN_SIZE
         self._begun = b""  # a line, or the line end behind a chunk, that is not whole yet
-        self._left = 0
+        self.left = 0
         self._extensions = 0
         self._trailer_size = 0
         self._trailer_count = 0
@@ -74,11 +74,11 @@ class ChunkedDecoder:
         at, size = 0, len(data)
         while at < size and not self.failed and not self.done:
             if self._state == _IN_BODY:
-                part = data[at : at + self._left] if at or self._left < size else data
+                part = data[at : at + self.left] if at or self.left < size else data
                 parts.append(part)
                 at += len(part)
-                self._left -= len(part)
-                if not self._left:
+                self.left -= len(part)
+                if not self.left:
                     self._state = _AFTER_BODY
                 continue
             after = self._line(data, at)
@@ -127,8 +127,8 @@ class ChunkedDecoder:
         if match[2]:
             self._extensions += len(match[2])
             self.failed = self._extensions > EXTENSION_LIMIT
-        self._left = int(match[1], 16)
-        self._state = _IN_BODY if self._left else _IN_TRAILERS
+        self.left = int(match[1], 16)
+        self._state = _IN_BODY if self.left else _IN_TRAILERS
 
     def _trailer(self, line: bytes) -> None:
         if not line:

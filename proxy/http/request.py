@@ -45,11 +45,11 @@ def joint_fault(line: RequestLine, fields: RequestFields) -> Fault | None:
         return line.fault
     if fields.fault is not None:
         return fields.fault
-    if line.minor == 0:
-        return faults.BAD_REQUEST if fields.chunked else None  # RFC 9112 section 6.1
-    if fields.host is None:
+    if line.minor == 0 and fields.chunked:
+        return faults.BAD_REQUEST  # RFC 9112 section 6.1
+    if fields.host is None and (line.minor or line.authority is not None):
         return faults.BAD_REQUEST
-    if line.authority is not None and line.authority.lower() != fields.host.lower():
+    if line.authority is not None and line.authority.lower() != (fields.host or b"").lower():
         return faults.BAD_REQUEST
     if fields.upgrade and (fields.chunked or fields.length > 0):
         return faults.BAD_REQUEST  # whether the body or the new protocol comes first is anybody's guess

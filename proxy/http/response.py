@@ -71,7 +71,8 @@ def judge_response(status_line: bytes, raw: Sequence[Field], edits: HeaderEdits 
         return head
     options = connection_options(fields)
     head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
-    head.upgrade = head.status == 101 and b"upgrade" in options
+    switched = head.get(b"upgrade") or b""
+    head.upgrade = head.status == 101 and b"upgrade" in options and switched.lower() == b"websocket"
     buffering = head.get(b"x-accel-buffering") or b""
     head.live = buffering.lower() == b"no" or (head.get(b"content-type") or b"").lower().startswith(EVENTS)
     head.forward = _forwarded(head, [name for name, _ in raw], options, edits)

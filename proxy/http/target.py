@@ -7,6 +7,7 @@ only: percent-decoded once, dot segments removed, slashes merged, as nginx compu
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 
 from proxy import faults
@@ -75,7 +76,17 @@ def split_target(method: bytes, target: bytes) -> tuple[bytes | None, bytes | No
 def valid_host(host: bytes) -> bool:
     """Whether this is one uri-host with an optional port, and no user information (RFC 9110 section 7.2)."""
     match = HOST.fullmatch(host)
-    return match is not None and (not match[2] or int(match[2]) <= 65535)
+    if match is None or (match[2] and int(match[2]) > 65535):
+        return False
+    return not host.startswith(b"[") or _ipv6(match[1][1:-1])
+
+
+def _ipv6(text: bytes) -> bool:
+    try:
+        IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def host_name(host: bytes) -> bytes:

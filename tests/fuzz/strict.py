@@ -20,7 +20,6 @@ FIELD_LINE = re.compile(rb"(" + TCHAR + rb"+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ 
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
 REG_NAME = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 DIGITS = re.compile(rb"[0-9]+")
-IPV6_BY_SHAPE = True  # the door takes [1:2] for an address, as KNOWN in test_request_cases says; False: RFC 3986
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -107,8 +106,7 @@ def valid_host(host: bytes) -> bool:
         if not bracket or (port and port[:1] != b":"):
             return False
         try:
-            if not IPV6_BY_SHAPE or re.fullmatch(rb"[0-9A-Fa-f:.]+", inside) is None:
-                ipaddress.IPv6Address(inside.decode("ascii"))
+            ipaddress.IPv6Address(inside.decode("ascii"))
         except ValueError:
             return False
         return b"%" not in inside and (not port[1:] or DIGITS.fullmatch(port[1:]) is not None)

@@ -32,14 +32,9 @@ upstream = "app"
 CASES: list[Case] = [*cases_lines.CASES, *cases_framing.CASES, *cases_fields.CASES]
 
 # What is not as the rule has it, and why.
-IPV6 = "http/target HOST looks at the shape of an IPv6 address only"
 KNOWN: dict[str, str] = {
     "method: OPTIONS with Max-Forwards 0 goes no further": "Max-Forwards is passed on as it came",
-    "absolute: in HTTP/1.0, another Host": "http/request joint_fault looks at the authority in HTTP/1.1 only",
-    "absolute: in HTTP/1.0, no Host": "the authority of the target does not become Host",
-    "chunks: a size of 2^32 + 5": "a chunk larger than max_body is refused when so much has come, not at its size",
     "expect: an unknown coding is 501, without 100": "llhttp refuses the head first: CODING_UNKNOWN is never reached",
-    **{case.name: IPV6 for case in cases_lines.CASES if case.name.endswith("is no IPv6 address")},
 }
 
 
