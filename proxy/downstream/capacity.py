@@ -18,6 +18,7 @@ from proxy.exchange import Client
 
 RESERVE: Final = 64  # descriptors for what is not a connection
 SHARE: Final = 0.6  # of the others, for clients; the rest is for links and files
+LEAST: Final = 16
 LOOKED_AT: Final = 64
 IPV6_BYTES: Final = 8  # of an address that count as one client: a /64
 
@@ -37,7 +38,7 @@ class Counted(Protocol):
 class Capacity:
     """The places of one worker, over all its listeners: `most`, of which `taken` are."""
 
-    __slots__ = ("_row", "_said", "_tally", "most", "per_address", "taken")
+    __slots__ = ("_most", "_row", "_said", "_tally", "per_address", "taken")
 
     def __init__(self, tally: Counted, row: int) -> None:
         self._tally = tally
@@ -48,9 +49,14 @@ class Capacity:
 
     def configure(self, most: int, per_address: int) -> None:
         """Take over what a configuration says; 0 connections is as many as the descriptors allow."""
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.most = most or max(16, int((descriptors - RESERVE) * SHARE))
+        self._most = most
         self.per_address = per_address
+
+    @property
+    def most(self) -> int:
+        """How many places there are. Asked for each connection (0.4 us): the limit may be changed from outside."""
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return self._most or max(LEAST, int((descriptors - RESERVE) * SHARE))
 
     def admits(self, client: Client, connections: Iterable[object], now: float) -> bool:
         """Whether a new connection of this client may stay; then it has a place, and its address counts one more."""
@@ -75,7 +81,7 @@ class Capacity:
         words = "an idle one is closed for a new one" if oldest is not None else "a new one is closed"
         self._say(now, f"all {self.most} places for client connections are taken: {words}")
         if oldest is not None:
-            oldest.abort()
+            oldest.expired(now)
         return oldest is not None
 
     def _say(self, now: float, words: str) -> None:

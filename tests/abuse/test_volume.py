@@ -351,7 +351,7 @@ def test_without_descriptors_a_worker_does_not_spin_and_serves_again_at_once(app
         with short_of_descriptors(door, 100) as pid:
             wires = flood(door, 100)
             over = flood(door, 200)
-            until(lambda: connections(door) >= 90, 5.0, "the worker is full")
+            until(lambda: connections(door) >= 30, 5.0, "the worker is full")
             began, used = time.monotonic(), processor(pid)
             log = len(door.stderr.splitlines())
             assert ended([door.client()], 2.0) is not None  # two seconds of waiting
@@ -369,12 +369,13 @@ def test_without_descriptors_a_worker_does_not_spin_and_serves_again_at_once(app
 def test_without_descriptors_the_oldest_idle_connection_makes_room(app: str) -> None:
     with CleanDoor(ONE.replace('"5s"', '"30s"').replace('"3s"', '"30s"'), servers=app) as door:
         assert ask(door) == 200
-        with short_of_descriptors(door, 60):
-            wires = flood(door, 50, START + b"\r\n")
+        with short_of_descriptors(door, 200):  # six tenths of what is left beside the reserve are for clients
+            wires = flood(door, 70, START + b"\r\n")
             for wire in wires:
                 assert wire.response().status == 200
-            more = flood(door, 20, START + b"\r\n")
-            assert [wire.response().status for wire in more] == [200] * 20
+            more = flood(door, 60, START + b"\r\n")
+            assert [wire.response().status for wire in more] == [200] * 60
+            assert connections(door) < 130
             assert ask(door, "/healthz") == 200
             close((*wires, *more))
 
@@ -407,7 +408,7 @@ def test_connections_of_an_address_are_capped_over_all_workers(app: str) -> None
         with within(1.0):
             until(lambda: connections(door) == 0, 1.0)
         with Wire(door.port, source="127.0.0.2") as wire:
-            assert wire.get().status == 200
+            assert wire.get("/healthz").status == 200
 
 
 def test_requests_in_flight_of_an_address_are_capped() -> None:
@@ -472,7 +473,7 @@ def test_a_backend_is_free_when_it_has_written_its_answer_whatever_its_client_re
             for _ in wires:
                 assert freed.acquire(timeout=2.5), "a backend waits for a client that does not read"
             until(lambda: door.in_flight() == 0, 1.0, "nothing in flight")
-        assert memory(door) - before < 10 * (256 << 10)
+        assert memory(door) - before < 10 * (640 << 10)  # uvloop reads 256 KB at once
         close(wires)
 
 
