@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import proxy
 from proxy import engine
@@ -30,6 +31,10 @@ SIGNALS: Final = {
     "stop": (signal.SIGTERM, "stop at once"),
     "quit": (signal.SIGQUIT, "stop when all requests are finished"),
     "reopen": (signal.SIGUSR1, "open the log files anew"),
+}
+DRAINS: Final = {
+    "drain": "give a backend no new requests, until undrain or a restart of frontgate",
+    "undrain": "give a drained backend requests again",
 }
 CHECKS: Final = "every mistake in the file at once, then what only the system knows"
 ASK_WITHIN: Final = 10.0  # seconds
@@ -52,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=words, description=words)
         configured(command, required=False)
         command.add_argument("--pid", metavar="FILE", help="the pid file, when it is not to be looked up with -c")
+    for name, words in DRAINS.items():
+        command = commands.add_parser(name, help=words, description=words)
+        configured(command)
+        command.add_argument("upstream", help="its name in the configuration")
+        command.add_argument("backend", help="its address there")
     asked = commands.add_parser("status", help="show workers, backends and limits")
     configured(asked)
     asked.add_argument("--json", action="store_true", help="as JSON")
@@ -92,6 +102,11 @@ def run(asked: argparse.Namespace) -> int:
         return 0
     if asked.command == "status":
         return show(toml.read(asked.config), asked.json)
+    if asked.command in DRAINS:
+        where = urlencode({"upstream": asked.upstream, "backend": asked.backend})
+        method = "PUT" if asked.command == "drain" else "DELETE"
+        print(ask(admin_of(toml.read(asked.config)), method, f"/drain?{where}").decode().rstrip())
+        return 0
     return send(asked)
 
 
@@ -158,8 +173,15 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def ask(address: str) -> dict[str, Any]:
-    """What the admin door at an address says of the state. Trouble when it does not."""
+def admin_of(model: Model) -> str:
+    """The address of the admin door."""
+    if model.admin.listen is None:
+        raise Trouble('there is no admin door to ask: add [admin] with listen = "127.0.0.1:9000"')
+    return model.admin.listen
+
+
+def ask(address: str, method: str, target: str) -> bytes:
+    """What the admin door at an address answers. Trouble when it does not, or not well."""
     if address.startswith("unix:"):
         connection: http.client.HTTPConnection = UnixConnection(address.removeprefix("unix:"))
     else:
@@ -168,18 +190,26 @@ def ask(address: str) -> dict[str, Any]:
         host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
         connection = http.client.HTTPConnection(host, int(port), timeout=ASK_WITHIN)
     try:
-        connection.request("GET", "/status")
+        connection.request(method, target)
         answer = connection.getresponse()
         raw = answer.read()
+        if answer.status == 404 and method != "GET":
+            raise Trouble(raw.decode(errors="replace").strip())
         if answer.status != 200:
             raise Trouble(f"the admin door at {address} answers {answer.status}: is it frontgate's?")
-        found = json.loads(raw)
     except (OSError, http.client.HTTPException) as error:
         raise Trouble(f"nobody answers at the admin door {address} ({error}): does frontgate run?") from None
-    except ValueError:
-        raise Trouble(f"the admin door at {address} does not answer in JSON: is it frontgate's?") from None
     finally:
         connection.close()
+    return raw
+
+
+def state_of(address: str) -> dict[str, Any]:
+    """The state as the admin door at an address tells it."""
+    try:
+        found = json.loads(ask(address, "GET", "/status"))
+    except ValueError:
+        raise Trouble(f"the admin door at {address} does not answer in JSON: is it frontgate's?") from None
     if not isinstance(found, dict):
         raise Trouble(f"the admin door at {address} answers something else: is it frontgate's?")
     return found
@@ -187,9 +217,7 @@ def ask(address: str) -> dict[str, Any]:
 
 def show(model: Model, as_json: bool) -> int:
     """Print the state of a running frontgate."""
-    if model.admin.listen is None:
-        raise Trouble('there is no admin door to ask: add [admin] with listen = "127.0.0.1:9000"')
-    found = ask(model.admin.listen)
+    found = state_of(admin_of(model))
     print(json.dumps(found, indent=2) if as_json else for_people(found))
     return 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 
-from door import backend, free_port, until
+from door import ROOT, backend, free_port, until
 from wires import CleanDoor, Recorder, Request, Stream, answer, read_head
 
 CONFIG = """
@@ -72,6 +74,29 @@ def test_checks_take_a_backend_out_and_in_again() -> None:
         ill.clear()
         until(lambda: state(one) == "up")
         until(lambda: {one.get().body for _ in range(20)} == {b"a", b"b"})
+
+
+def test_a_drained_backend_gets_nothing_new_until_it_is_undrained() -> None:
+    def command(one: CleanDoor, word: str, address: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "proxy.cli", word, "-c", str(one.path), "app", address]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+
+    with (
+        backend(Recorder(lambda request: answer(b"a"))) as first,
+        backend(Recorder(lambda request: answer(b"b"))) as second,
+        door(f'"127.0.0.1:{first}", "127.0.0.1:{second}"', "") as one,
+    ):
+        until(lambda: {one.get().body for _ in range(10)} == {b"a", b"b"})
+        done = command(one, "drain", f"127.0.0.1:{first}")
+        assert done.returncode == 0 and "is drained" in done.stdout
+        until(lambda: state(one) == "draining" and {one.get().body for _ in range(20)} == {b"b"})
+        one.reload()
+        assert state(one) == "draining"
+        assert command(one, "undrain", f"127.0.0.1:{first}").returncode == 0
+        until(lambda: {one.get().body for _ in range(20)} == {b"a", b"b"})
+        done = command(one, "drain", "127.0.0.1:1")
+        assert done.returncode == 1 and "has no backend '127.0.0.1:1'" in done.stderr
+        assert one.get_admin("/drain").status == 405
 
 
 def test_a_mandatory_check_comes_before_the_first_request() -> None:
