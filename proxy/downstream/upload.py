@@ -106,8 +106,9 @@ class Upload:
         announced = self._body.left if isinstance(self._body, ChunkedDecoder) else 0  # of the chunk that is coming
         if exchange.body_in + announced > exchange.route.max_body:
             return faults.BODY_TOO_LARGE
-        late = exchange.clock.now - self._started - GRACE
+        taken = exchange.clock.now - self._started
         come = exchange.body_in - self._counted
-        if late > 0 and not self._held and not self._body.done and come < late * exchange.route.timeouts.min_rate:
+        slow = come < taken * exchange.route.timeouts.min_rate
+        if slow and taken > GRACE and not self._held and not self._body.done:
             return faults.BODY_TIMEOUT
         return None

@@ -32,7 +32,15 @@ upstream = "app"
 ).replace("max_target = 1000\n", "")
 
 
-PATCHES: list[pytest.MonkeyPatch] = []  # undone behind the last of these tests, see conftest.py
+PATCHES: list[pytest.MonkeyPatch] = []
+
+
+def leave_nothing() -> None:
+    """Undo what was patched once for all runs, and let the log speak again."""
+    while PATCHES:
+        PATCHES.pop().undo()
+    _path.clear()
+    logging.getLogger("frontgate").setLevel(logging.NOTSET)
 
 
 class Path:

@@ -6,8 +6,10 @@ FRONTGATE_FUZZ_EXAMPLES says how many of each (60 by default: a few seconds in a
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
+import paths
 import pytest
 import seeds
 import target_chunks
@@ -19,6 +21,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 EXAMPLES = int(os.environ.get("FRONTGATE_FUZZ_EXAMPLES", "60"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Other tests have a stage of their own."""
+    yield
+    paths.leave_nothing()
+
+
 TARGETS = [target_chunks, target_line, target_request, target_response, target_config]
 
 

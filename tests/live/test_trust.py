@@ -156,7 +156,7 @@ def test_the_queue_is_one_for_both_workers() -> None:
         clients = [one.client() for _ in range(12)]
         for number, client in enumerate(clients):
             client.send(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
-            until(lambda number=number: one.status()["upstreams"]["app"]["waiting"] == number)
+            until(lambda number=number: one.in_flight() == 1 and one.status()["upstreams"]["app"]["waiting"] == number)
         began = time.monotonic()
         for client in clients:
             turn.release()
