@@ -13,10 +13,11 @@ Where = tuple[str | int, ...]  # a path of keys and array indexes, such as ("sit
 
 
 class Position(NamedTuple):
-    """A place in a file; both count from 1."""
+    """A place in a file; both count from 1. `file` is the source's own when it is empty."""
 
     line: int
     column: int
+    file: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -48,12 +49,17 @@ class Source:
 
     def line(self, where: Where) -> int:
         """The line of a key, or of the nearest table around it that is written down; 0 when there is none."""
+        return self.position(where).line
+
+    def position(self, where: Where) -> Position:
+        """The place of a key, or of the nearest table around it that is written down; line 0 when there is none."""
         for end in range(len(where), 0, -1):
             position = self.positions.get(where[:end])
             if position is not None:
-                return position.line
-        return 0
+                return position
+        return Position(0, 0)
 
     def problem(self, where: Where, sentence: str) -> Problem:
         """A Problem at a key."""
-        return Problem(self.file, self.line(where), sentence)
+        position = self.position(where)
+        return Problem(position.file or self.file, position.line, sentence)
