@@ -1,6 +1,6 @@
 # make demo    the door with a sample application behind it, until Ctrl-C
 # make test    all tests            make check   format, lint and types
-# make bench   against nginx        make help    this list
+# make bench   against nginx        make fuzz    inputs by chance, for minutes       make help    this list
 #
 # Each command installs what it needs into .venv first; a file per set of packages (.venv/.demo ...) remembers that it
 # is there, so a second run starts at once, and a change of pyproject.toml installs again.
@@ -8,12 +8,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Seconds for each target of `make fuzz`, and how many lives of the machine of states (by dice ten times as many).
+FUZZ_SECONDS ?= 60
+FUZZ_EXAMPLES ?= 5000
 # A Makefile elsewhere on the way may export this; our packages belong into our own environment.
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-built check bench format clean
+.PHONY: help demo test test-built test-root fuzz check bench format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -31,6 +34,13 @@ check: $(VENV)/.test ## look at format, lint and types
 
 test-built: $(VENV)/.test $(VENV)/built/.done ## run the tests of whole programs on what pip builds
 	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest tests/live tests/abuse $(ARGS)
+
+test-root: $(VENV)/.test ## run what only root may do: sudo make test-root
+	$(BIN)/python -B -m pytest -p no:cacheprovider -m root $(ARGS)
+
+fuzz: $(VENV)/.fuzz ## try inputs and lives by chance, different ones each time, for some minutes
+	FRONTGATE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz/test_atheris.py $(ARGS)
+	FRONTGATE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz/test_machine.py $(ARGS)
 
 bench: $(VENV)/.bench $(VENV)/built/.done ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
 	$(BIN)/python -m bench $(ARGS)
@@ -55,9 +65,10 @@ $(BIN)/python:
 # What each set of packages is called in pyproject.toml.
 $(VENV)/.demo: EXTRAS := demo
 $(VENV)/.test: EXTRAS := test
+$(VENV)/.fuzz: EXTRAS := fuzz
 $(VENV)/.bench: EXTRAS := demo,bench
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: pyproject.toml | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.fuzz $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing what 'make $(subst $(VENV)/.,,$@)' needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@

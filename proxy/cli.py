@@ -14,17 +14,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import proxy
 from proxy import engine
-from proxy.config import check, toml
+from proxy.config import check, reading
+from proxy.config.convert import converted
 from proxy.config.model import Model, schema
 from proxy.config.source import ConfigError
 from proxy.process import log, pidfile
+from proxy.process.daemon import detach
 from proxy.process.master import Master
+from proxy.process.nginx import command
 
 SIGNALS: Final = {
     "reload": (signal.SIGHUP, "read the configuration again, dropping no connection"),
@@ -51,7 +55,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"frontgate {proxy.__version__} ({built})")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, words in (("serve", "serve a configuration"), ("check", f"say what is wrong with one: {CHECKS}")):
-        configured(commands.add_parser(name, help=words, description=words))
+        command = commands.add_parser(name, help=words, description=words)
+        configured(command)
+        nginxed(command)
+    words = "write the TOML that means the same as an nginx.conf"
+    other = commands.add_parser("convert", help=words, description=words)
+    other.add_argument("config", metavar="FILE", help="the nginx.conf")
+    commands.add_parser("nginx", help="nginx's own command line, see frontgate nginx -h", add_help=False)
     commands.add_parser("schema", help="print the JSON Schema of a configuration")
     for name, (_, words) in SIGNALS.items():
         command = commands.add_parser(name, help=words, description=words)
@@ -73,10 +83,19 @@ def configured(command: argparse.ArgumentParser, required: bool = True) -> None:
     command.add_argument("-c", "--config", metavar="FILE", required=required, help="the configuration")
 
 
+def nginxed(command: argparse.ArgumentParser) -> None:
+    """Have a command read nginx's language too."""
+    command.add_argument("--nginx", action="store_true", help="it is an nginx.conf; so is what does not end in .toml")
+    command.add_argument("--lenient", action="store_true", help="leave out what of nginx is not supported")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["nginx"]:  # whose options are nginx's own
+        return command.main(given[1:])
     words = parser()
-    asked = words.parse_args(arguments)
+    asked = words.parse_args(given)
     if asked.command in SIGNALS and not asked.config and not asked.pid:
         words.error(f"{asked.command} needs -c FILE or --pid FILE")
     try:
@@ -94,59 +113,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(asked: argparse.Namespace) -> int:
     """Do what was asked; raises ConfigError, ValueError or Trouble with what is wrong."""
     if asked.command == "serve":
-        return serve(asked.config)
+        return serve(asked.config, partial(checked, nginx=asked.nginx, lenient=asked.lenient))
     if asked.command == "check":
-        return look(asked.config)
+        checked(asked.config, asked.nginx, asked.lenient)
+        print(f"{asked.config}: ok")
+        return 0
+    if asked.command == "convert":
+        print(converted(asked.config), end="")
+        return 0
     if asked.command == "schema":
         print(json.dumps(schema(), indent=2))
         return 0
     if asked.command == "status":
-        return show(toml.read(asked.config), asked.json)
+        return show(reading.load(asked.config)[0], asked.json)
     if asked.command in DRAINS:
         where = urlencode({"upstream": asked.upstream, "backend": asked.backend})
         method = "PUT" if asked.command == "drain" else "DELETE"
-        print(ask(admin_of(toml.read(asked.config)), method, f"/drain?{where}").decode().rstrip())
+        print(ask(admin_of(reading.load(asked.config)[0]), method, f"/drain?{where}").decode().rstrip())
         return 0
     return send(asked)
 
 
-def checked(path: str) -> Model:
+def checked(path: str, nginx: bool = False, lenient: bool = False) -> Model:
     """A Model without problems; its warnings are printed. ConfigError with every mistake in the file, or, when there is
     none, with everything that only the system knows.
     """
-    model, source = toml.load(path)
+    model, source, warnings = reading.load(path, nginx, lenient)
     problems = check.problems(model, source)
-    for warning in check.warnings(model, source):
+    for warning in [*warnings, *check.warnings(model, source)]:
         print(f"{warning} (warning)", file=sys.stderr)
     if problems:
         raise ConfigError(problems)
     return model
 
 
-def look(path: str) -> int:
-    """Say what is wrong with a configuration."""
-    checked(path)
-    print(f"{path}: ok")
-    return 0
-
-
-def serve(path: str) -> int:
+def serve(path: str, read: Callable[[str], Model]) -> int:
     """Serve until told to stop."""
-    model = checked(path)
+    model = read(path)
     try:
-        error_log = log.start(model.log.error, model.log.level)
+        error_log = log.start(model)
     except OSError as error:
         raise Trouble(f"the error log {model.log.error} cannot be opened: {error.strerror}") from None
     try:
-        master = Master(path, model, error_log)
+        master = Master(path, model, error_log, read)
     except OSError as error:
         raise Trouble(f"cannot start: {error}") from None
+    if model.daemon and not master.succeeds:
+        master.serves = detach(model.log.error != "-")
     return master.run()
 
 
 def send(asked: argparse.Namespace) -> int:
     """Signal a running master."""
-    path = asked.pid or toml.read(asked.config).pid
+    path = asked.pid or reading.load(asked.config)[0].pid
     if path is None:
         raise Trouble(f'{asked.config} has no pid: add pid = "/run/frontgate.pid" to it, or give --pid FILE')
     pid = pidfile.read(path)

@@ -10,34 +10,71 @@ functions may start the client's next request before it returns.
 
 from __future__ import annotations
 
-from proxy import faults
-from proxy.exchange import Backend, Exchange
-from proxy.faults import Fault
-from proxy.http.message import ResponseHead
-from proxy.policy.retry import NO
-from proxy.verdict import PARKED, Parked, Reply, Verdict
+from typing import Final
 
-STREAMS = (b"application/grpc", b"text/event-stream")
+from proxy import faults
+from proxy.exchange import Answers, Backend, Exchange, Route
+from proxy.faults import Fault
+from proxy.http.answer import Answer
+from proxy.http.message import ResponseHead
+from proxy.http.render import REASONS, answer_of, kept_of
+from proxy.policy import attempts
+from proxy.policy.retry import NO
+from proxy.verdict import AGAIN, PARKED, Reply, Verdict
+
+BODYLESS: Final = (204, 304)
+NO_ANSWER: Final = 444  # the status of a `return` that closes the connection, as in nginx
 
 
 def advance(exchange: Exchange) -> None:
     """A request head has been read and its route found, or what the exchange was parked for has come: go through the
     steps that are left, of which the iterator is the cursor, and on to the destination."""
-    for step in exchange.pending:
-        verdict = step(exchange)
-        if verdict is not None:
-            if not isinstance(verdict, Parked):
-                reply(exchange, verdict)
-            return
-    exchange.route.destination.send(exchange)
+    verdict: Verdict = AGAIN
+    while verdict is AGAIN:
+        verdict = None
+        for step in exchange.pending:
+            verdict = step(exchange)
+            if verdict is not None:
+                break
+    if verdict is None:
+        exchange.route.destination.send(exchange)
+    elif isinstance(verdict, Reply):
+        reply(exchange, verdict)
+
+
+def enter(exchange: Exchange, route: Route) -> None:
+    """Go on with another route, from its first step: an internal redirect, or an error page."""
+    if exchange.tried and exchange.course is not None:
+        exchange.course.earlier += (exchange.tried,)
+        attempts.turn(exchange)
+    exchange.tried = ()
+    exchange.deadline = 0.0
+    exchange.route = route
+    exchange.pending = iter(route.steps)
+    advance(exchange)
+
+
+def fits(exchange: Exchange) -> Verdict:
+    """A step of routes that are entered late: a body that its route does not take ends the exchange."""
+    internal = exchange.course is not None and exchange.course.internal
+    if exchange.fields.length > exchange.route.max_body and not internal:
+        failed(exchange, faults.BODY_TOO_LARGE)
+        return PARKED
+    return None
 
 
 def whole_body(exchange: Exchange) -> Verdict:
-    """A step: go on when the request's body is whole, except that of a stream that may never be."""
-    if exchange.upload_done or (exchange.fields.get(b"content-type") or b"").startswith(STREAMS):
+    """A step: go on when the request's body is whole. Where a body may never be, its route streams."""
+    if exchange.upload_done or (exchange.course is not None and exchange.course.failed):
         return None
     exchange.downstream.accept(whole=True)
     return PARKED
+
+
+def timed(exchange: Exchange) -> Verdict:
+    """A step: the deadline of the route runs from here, behind all that it was the client who took its time."""
+    exchange.deadline = exchange.clock.now + exchange.route.timeouts.deadline
+    return None
 
 
 def resume(exchange: Exchange) -> None:
@@ -48,21 +85,103 @@ def resume(exchange: Exchange) -> None:
 
 def reply(exchange: Exchange, answer: Reply) -> None:
     """Answer the exchange ourselves."""
-    exchange.status = answer.status
-    exchange.downstream.reply(exchange, answer)
-    finish(exchange)
+    answers = exchange.route.answers
+    if answer.status == NO_ANSWER:
+        exchange.status = answer.status
+        exchange.downstream.last()
+        finish(exchange)
+    elif answers is None:
+        exchange.status = answer.status
+        exchange.downstream.reply(exchange, answer)
+        finish(exchange)
+    else:
+        replied(exchange, answer, answers)
 
 
-def answered(exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
-    """The backend's final response head is here, with the first part of its body or all of it."""
-    if head.status >= 400 and unwanted(exchange, head):
+def replied(exchange: Exchange, answer: Reply, answers: Answers) -> None:
+    """Answer on a route that has error pages or filters."""
+    if answer.close:
+        exchange.downstream.last()
+    other = answers.instead(exchange, answer.status) if answer.status >= 300 else None
+    if isinstance(other, Reply):
+        answer = other
+    elif other is not None:
+        if exchange.course is not None:
+            exchange.course.kept += kept_of(answer, exchange.course.status)
+        enter(exchange, other)
         return
+    if answer.status >= 300 and exchange.course is not None:
+        exchange.course.status = 0  # what goes wrong on the way to a page counts for more than what led there
+    head, body = answer_of(answer, answers.html)
+    for change in answers.own:
+        change(exchange, head, exchange.downstream)
+    through(exchange, head, b"" if exchange.line.method == b"HEAD" else body, True)
+    ended(exchange)
+
+
+def through(exchange: Exchange, answer: Answer, body: bytes, end: bool) -> None:
+    """Send a head, and the first of its body, through the filters of its route."""
+    course, answers = exchange.course, exchange.route.answers
+    if course is not None and course.status:
+        if answer.status in BODYLESS:
+            answer.length = 0  # its new status is one that has a body
+        answer.status, answer.reason = course.status, REASONS.get(course.status, b"")
+    if course is not None and course.kept:
+        kept, course.kept = course.kept, ()
+        answer.keep(kept)
+    client = below = last = exchange.downstream
+    for change in answers.filters if answers is not None else ():
+        made = change(exchange, answer, client)
+        if made is not client:  # the body goes through them in the order in which they see the head
+            if last is client:
+                below = made
+            else:
+                last.below = made  # type: ignore[attr-defined]
+            last = made
+    exchange.downstream = below
+    exchange.answer = head = answer.sealed()
+    exchange.status = head.status
+    below.head(exchange, head, body, end)
+
+
+def answered(exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> bool:
+    """The backend's final response head is here, with the first part of its body or all of it. False if the answer is
+    not taken: then the exchange is somebody else's already, and whoever brings the answer says no more of it."""
+    if head.status >= 400 and unwanted(exchange, head):
+        return False
     exchange.status = head.status
     exchange.answered = exchange.clock.now
     exchange.fault = None  # an earlier attempt's; it shows in `tried`
-    exchange.downstream.head(exchange, head, body, end)
+    if not end and exchange.ticket < 0 and exchange.backend is not None:
+        exchange.ticket = exchange.backend.answered(exchange.answered, exchange.ticket, head.status)
+    answers = exchange.route.answers
+    if answers is None:
+        exchange.downstream.head(exchange, head, body, end)
+        if end:
+            finish(exchange)
+        return True
+    return changed(exchange, head, body, end, answers)
+
+
+def changed(exchange: Exchange, head: ResponseHead, body: bytes, end: bool, answers: Answers) -> bool:
+    """The same on a route that has error pages or filters."""
+    exchange.source = head
+    other = answers.replaced(exchange, head)
+    if other is not None:
+        link = exchange.link
+        exchange.link = None
+        if link is not None:
+            link.abort()
+        settle(exchange)
+        if isinstance(other, Reply):
+            reply(exchange, other)
+        else:
+            enter(exchange, other)
+        return False
+    through(exchange, Answer.of(head), body, end)
     if end:
-        finish(exchange)
+        ended(exchange)
+    return True
 
 
 def unwanted(exchange: Exchange, head: ResponseHead) -> bool:
@@ -71,22 +190,31 @@ def unwanted(exchange: Exchange, head: ResponseHead) -> bool:
     if backend is None or head.status not in retry.statuses or not retry.repeatable(exchange):
         return False
     pause = retry.asked(exchange, head)
-    if pause == NO or not backend.upstream.has_another(exchange) or not backend.upstream.affords(exchange):
+    if pause == NO:
+        return False
+    exchange.backend = None  # it hears first of how that went: it may be the only one there is to try, or may not be
+    backend.trouble = f"answered {head.status}"
+    failed = head.status not in (403, 404)  # which say nothing of the backend
+    backend.settle(exchange.clock.now, failed, True, exchange.ticket, head.status)
+    if not backend.upstream.has_another(exchange, pause) or not backend.upstream.affords(exchange):
         return False
     link = exchange.link
-    exchange.link = exchange.backend = None
+    exchange.link = None
     if link is not None:
         link.abort()
-    backend.trouble = f"answered {head.status}"
-    backend.settle(exchange.clock.now, True, True, exchange.ticket, head.status)
+    attempts.close(exchange, head.status)
     backend.upstream.send_again(exchange, pause)
     return True
 
 
 def upgraded(exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
     """The backend has switched protocols: from here on bytes pass as they are, until one side ends."""
+    exchange.source = exchange.answer = head
     exchange.status = head.status
     exchange.answered = exchange.clock.now
+    exchange.fault = None
+    if exchange.backend is not None:
+        exchange.ticket = exchange.backend.answered(exchange.answered, exchange.ticket, head.status)
     exchange.downstream.upgrade(exchange, head, rest)
 
 
@@ -103,8 +231,10 @@ def failed(exchange: Exchange, fault: Fault) -> None:
     """Something went wrong: try once more if that is safe, else answer, else break off visibly."""
     if exchange.finished:
         return
-    link, backend = exchange.link, exchange.backend
+    link, backend, queue = exchange.link, exchange.backend, exchange.queue
     exchange.link = exchange.backend = None
+    if queue is not None:
+        queue.leave(exchange)
     if link is not None:
         link.abort()
     if backend is not None:
@@ -112,6 +242,7 @@ def failed(exchange: Exchange, fault: Fault) -> None:
         backend.settle(exchange.clock.now, fault.health, fault.health, exchange.ticket, fault.cause)
         if once_more(exchange, fault, backend):
             return
+        attempts.close(exchange, fault.status)
     if fault is faults.NO_BACKEND and exchange.fault is not None:
         fault = exchange.fault  # all were tried: say what happened to the last
     exchange.fault = fault
@@ -133,9 +264,14 @@ def once_more(exchange: Exchange, fault: Fault, backend: Backend) -> bool:
         exchange.tried = exchange.tried[:-1]
         pause = 0.0
     else:
-        pause = retry.pause(exchange)
-        if pause == NO or not backend.upstream.affords(exchange):
+        pause = retry.pause(exchange, not fault.unsent)
+        if pause == NO:
             return False
+        if not backend.upstream.has_another(exchange, pause):
+            pause = 0.0  # nobody is left to ask: who stands in for them, if anybody does, need not wait
+        elif not backend.upstream.affords(exchange):
+            return False
+        attempts.close(exchange, fault.status)
     exchange.fault = fault
     backend.upstream.send_again(exchange, pause)
     return True
@@ -167,12 +303,9 @@ def settle(exchange: Exchange) -> None:
 
 def finish(exchange: Exchange) -> None:
     """The end of every exchange."""
-    now = exchange.clock.now
-    exchange.finished = now
-    backend = exchange.backend
-    if backend is not None:
-        exchange.backend = None
-        backend.settle(now, False, exchange.fault is None, exchange.ticket, exchange.status)
+    exchange.finished = exchange.clock.now
+    if exchange.backend is not None:
+        settle(exchange)
     for observe in exchange.route.observers:
         observe(exchange)
     exchange.body = b""

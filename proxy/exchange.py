@@ -6,47 +6,32 @@ and ends in `engine.finish` exactly once. Times are the clock's monotonic second
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from proxy.parties import Client, Connection, Link, Store
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
+    from proxy.course import Course
     from proxy.faults import Fault
+    from proxy.http.answer import Answer
     from proxy.http.message import RequestFields, RequestLine, ResponseHead
+    from proxy.http.outgoing import Outgoing, Place
     from proxy.http.response import HeaderEdits
     from proxy.timeouts import Timeouts
     from proxy.verdict import Reply, Verdict
 
 
-class Client:
-    """Who asks: the peer of a connection, or the client that a trusted proxy named.
-
-    `address` is text ("unix:" for a unix socket), `packed` its 4 or 16 bytes (empty for unix), `identity` the rendered
-    X-Real-IP, X-Forwarded-For and X-Forwarded-Proto lines that every request of this client carries to a backend, and
-    behind them the beginning of the X-Request-ID line; `host_line` is X-Forwarded-Host if a trusted proxy sent one.
-    """
-
-    __slots__ = ("address", "host_line", "identity", "packed", "scheme", "trusted")
-
-    def __init__(
-        self,
-        address: bytes,
-        packed: bytes,
-        scheme: bytes,
-        identity: bytes,
-        trusted: bool = False,
-        host_line: bytes = b"",
-    ) -> None:
-        self.address = address
-        self.packed = packed
-        self.scheme = scheme
-        self.identity = identity
-        self.trusted = trusted
-        self.host_line = host_line
-
-
 class Downstream(Protocol):
     """The client's side of an exchange: an HTTP/1 connection, or one stream of HTTP/2 or 3."""
+
+    @property
+    def connection(self) -> Connection:
+        """The connection it came on."""
+
+    def last(self) -> None:
+        """The connection ends with the answer that is about to be sent."""
 
     def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
         """Send a final response head and the first part of the body, which may be all of it."""
@@ -56,6 +41,9 @@ class Downstream(Protocol):
 
     def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
         """Send more of the body; `end` completes the response."""
+
+    def send_file(self, descriptor: int, begin: int, size: int) -> int:
+        """Send part of an open file as the next of the body, if that costs less than `body`; how many bytes went."""
 
     def reply(self, exchange: Exchange, reply: Reply) -> None:
         """Send an answer of our own, whole."""
@@ -83,41 +71,10 @@ class Downstream(Protocol):
         """The exchange has finished; the next request may begin."""
 
 
-class Link(Protocol):
-    """The backend's side of an exchange: one pooled connection."""
-
-    def body(self, data: bytes, end: bool) -> None:
-        """Send more of the request body; `end` completes the request."""
-
-    def hold(self) -> None:
-        """Stop reading the response: the client does not keep up."""
-
-    def release(self) -> None:
-        """Read on."""
-
-    def abort(self) -> None:
-        """The exchange is over for this link: close the connection."""
-
-
-class Store(Protocol):
-    """A request body that is whole, in memory or a file; it can be read again for another attempt."""
-
-    size: int
-
-    def rewind(self) -> None:
-        """Read from the beginning again."""
-
-    def take(self, most: int) -> bytes:
-        """The next bytes, at most so many; b"" at the end."""
-
-    def close(self) -> None:
-        """Give all back."""
-
-
 class Upstream(Protocol):
     """A group of backends, as the engine sees it."""
 
-    def has_another(self, exchange: Exchange) -> bool:
+    def has_another(self, exchange: Exchange, pause: float = 0.0) -> bool:
         """Whether another attempt would find a backend."""
 
     def affords(self, exchange: Exchange) -> bool:
@@ -147,6 +104,9 @@ class Backend(Protocol):
     def settle(self, now: float, failed: bool, counts: bool, ticket: int = 0, cause: str | int = "") -> None:
         """An attempt has ended; `counts` tells whether passive health hears of it, `ticket` is what the breaker gave
         for it, and `cause` what went wrong, a kind of fault, or the status of the answer."""
+
+    def answered(self, now: float, ticket: int, status: int) -> int:
+        """The answer to an attempt has begun: its breaker hears of that. Gives the ticket for the rest."""
 
 
 class Destination(Protocol):
@@ -183,11 +143,79 @@ class Retry(Protocol):
     def repeatable(self, exchange: Exchange, unsent: bool = False) -> bool:
         """Whether another attempt can neither repeat an effect nor lack a byte."""
 
-    def pause(self, exchange: Exchange) -> float:
+    def pause(self, exchange: Exchange, sent: bool = False) -> float:
         """Seconds to wait before it, or -1.0 when there is to be none."""
 
     def asked(self, exchange: Exchange, head: ResponseHead) -> float:
         """The same behind an answer that may say Retry-After."""
+
+
+class Filter(Protocol):
+    """What a route does to every answer: changes the head, and may put itself between the answer's body and the
+    client by giving back another Downstream than the one `below`, with an attribute `below` (`content.filter`). Bodies
+    go through the filters in the order in which those see the head."""
+
+    def __call__(self, exchange: Exchange, answer: Answer, below: Downstream) -> Downstream: ...
+
+
+class Answers(Protocol):
+    """What a route does with answers (`policy.answers`)."""
+
+    @property
+    def filters(self) -> tuple[Filter, ...]: ...
+
+    @property
+    def own(self) -> tuple[Filter, ...]:
+        """Those over heads of answers of ours alone."""
+
+    @property
+    def html(self) -> bool: ...
+
+    def has(self, status: int) -> bool:
+        """Whether there is an error page for a status."""
+
+    def instead(self, exchange: Exchange, status: int) -> Route | Reply | None:
+        """Who answers in place of an answer of ours with this status."""
+
+    def replaced(self, exchange: Exchange, head: ResponseHead) -> Route | Reply | None:
+        """What takes the place of a backend's answer; None: it stands."""
+
+
+class Folder(Protocol):
+    """Where a route's files are (`policy.folder`)."""
+
+    @property
+    def real(self) -> Callable[[bytes], bytes | None]: ...
+
+    def base(self, exchange: Exchange) -> bytes | None:
+        """The folder."""
+
+    def file(self, exchange: Exchange, uri: bytes) -> bytes | None:
+        """The file of a path."""
+
+
+class Composer(Protocol):
+    """Writes requests to backends, where they are not simply those that came (`policy.request`)."""
+
+    def __call__(self, exchange: Exchange, host: bytes) -> Outgoing:
+        """What a backend is sent, whose address is `host`."""
+
+    @property
+    def links(self) -> Callable[[Exchange], object] | None:
+        """How the links are made that carry its requests (`upstream.keyed`); None: as their pool has it."""
+
+    @property
+    def least(self) -> int:
+        """Bytes of a request's body that its client sends and that are no file yet."""
+
+    def method(self, exchange: Exchange) -> bytes:
+        """The method that it is asked with."""
+
+    def upgrades(self, exchange: Exchange, protocol: bytes) -> bool:
+        """Whether it may switch to a protocol, in lower case."""
+
+    def whereto(self, exchange: Exchange) -> Place:
+        """Where the request goes."""
 
 
 class Route(Protocol):
@@ -204,6 +232,10 @@ class Route(Protocol):
 
     @property
     def site(self) -> str: ...
+
+    @property
+    def site_name(self) -> bytes:
+        """The first of the host names that lead here; b"" if there is none."""
 
     @property
     def timeouts(self) -> Timeouts: ...
@@ -226,6 +258,19 @@ class Route(Protocol):
     @property
     def response_buffering(self) -> bool: ...
 
+    @property
+    def answers(self) -> Answers | None: ...
+
+    @property
+    def composer(self) -> Composer | None: ...
+
+    @property
+    def folder(self) -> Folder | None: ...
+
+    @property
+    def error_logs(self) -> Sequence[Any] | None:
+        """The error logs that take the place of the door's, as the configuration has them (`config.log`)."""
+
 
 class Exchange:
     """One request and its response.
@@ -236,6 +281,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "answer",
         "answered",
         "attempted",
         "backend",
@@ -245,6 +291,8 @@ class Exchange:
         "client",
         "clock",
         "connected",
+        "course",
+        "deadline",
         "downstream",
         "ended",
         "extra_fields",
@@ -262,6 +310,7 @@ class Exchange:
         "replied",
         "request_id",
         "route",
+        "source",
         "started",
         "status",
         "store",
@@ -293,6 +342,7 @@ class Exchange:
         self.answered: float = 0.0
         self.ended: float = 0.0
         self.finished: float = 0.0
+        self.deadline: float = 0.0  # when its answer must have begun; 0.0: there is no bound
         self.status: int = 0
         self.fault: Fault | None = None
         self.link: Link | None = None
@@ -314,4 +364,7 @@ class Exchange:
         self.pending: Iterator[Step] = iter(route.steps)
         self.request_id: bytes = b""
         self.holds: tuple[bytes, ...] = ()  # keys that it is counted under while it is in flight
+        self.course: Course | None = None  # where it is led, if its line and route are not all
+        self.source: ResponseHead | None = None  # the backend's head, where somebody may ask for it
+        self.answer: ResponseHead | None = None  # the head that was sent, likewise
         self.limit_status: str = ""  # passed, delayed or rejected (and dry runs), for the log

@@ -53,6 +53,7 @@ BODY_TIMEOUT: Final = Fault("body_timeout", CLIENT, 408, "request body not recei
 BODY_TOO_LARGE: Final = Fault("body_too_large", CLIENT, 413, "request body over the limit")
 TARGET_TOO_LONG: Final = Fault("target_too_long", CLIENT, 414, "request target over the limit")
 HEAD_TOO_LARGE: Final = Fault("head_too_large", CLIENT, 431, "request head over the limit")
+HEAD_OVERSIZED: Final = Fault("head_oversized", CLIENT, 494, "request head over the limit, which nginx tells as a 400 of its own")
 METHOD_REFUSED: Final = Fault(
     "method_refused",
     CLIENT,
@@ -93,11 +94,17 @@ TRUNCATED: Final = Fault(
 
 # Ours.
 NO_BACKEND: Final = Fault("no_backend", PROXY, 503, "no backend is available")
+NO_LIVE: Final = Fault("no_live_backend", PROXY, 502, "no live backends")  # the same in nginx's words
 QUEUE_FULL: Final = Fault(
     "queue_full", PROXY, 503, "too many requests wait for a backend", fields=b"Retry-After: 1\r\n"
 )
 QUEUE_TIMEOUT: Final = Fault("queue_timeout", PROXY, 503, "no backend was free in time", fields=b"Retry-After: 1\r\n")
+NO_SOCKET: Final = Fault(
+    "no_socket", PROXY, 503, "no connection to a backend can be made from here", fields=b"Retry-After: 1\r\n"
+)
+DEADLINE: Final = Fault("deadline", PROXY, 504, "no answer before the deadline of the request")
 NO_SPACE: Final = Fault("no_space", PROXY, 503, "no room to keep the request body", fields=b"Retry-After: 10\r\n")
+UNRESOLVED: Final = Fault("unresolved", PROXY, 502, "name of the backend could not be resolved")
 NO_ROUTE: Final = Fault("no_route", PROXY, 404, "no route for this path")
 
 TABLE: Final = {fault.name: fault for fault in list(globals().values()) if isinstance(fault, Fault)}

@@ -13,7 +13,7 @@ from proxy.clock import Clock
 from proxy.config.model import Model
 from proxy.observe.metrics import BUCKET_NAMES, CLASSES, FaultCounts, SiteCounts
 from proxy.policy.backend import Backend
-from proxy.policy.breaker import OPEN, PROBING, WORDS, Breaker
+from proxy.policy.breaker import CLOSED, OPEN, PROBING, WORDS, Breaker
 from proxy.shared.arena import Arena, Name
 from proxy.shared.limit import OUTCOMES
 from proxy.upstream.group import Group
@@ -21,9 +21,10 @@ from proxy.upstream.group import Group
 Living = dict[tuple[str, str], Backend]  # by upstream and address
 BACKEND_WORDS = (
     *("inflight", "taken", "failures", "down_until_ms", "health", "drain", "up_since_ms"),
-    *("breaker", "breaker_opened", "breaker_closed"),
+    *("breaker", "breaker_opened", "breaker_probing", "breaker_closed"),
 )
-UPSTREAM_WORDS = ("waits_since_us", "waiting", "queued", "queued_us", "retries")
+UPSTREAM_WORDS = ("waits_since_us", "looked_us", "waiting", "queued", "queued_us", "retries")
+COUNTED_AS = {OPEN: "breaker_opened", PROBING: "breaker_probing", CLOSED: "breaker_closed"}
 NOBODY = "-"  # the site of what belongs to no site: redirects of a listener, requests that cannot be read
 
 log = logging.getLogger("frontgate")
@@ -68,7 +69,8 @@ class Ledger:
                 self._flush_backend(group.name, backend)
                 if len(group.backends) > 1 and (backend.fails or backend in self._out):  # a single one is never out
                     self._watch(group.name, backend)
-
+            for backend in group.members.gone if group.members is not None else ():
+                self._flush_backend(group.name, backend)
         for (upstream, _), backend in leaving.items():
             self._flush_backend(upstream, backend)
 
@@ -84,8 +86,8 @@ class Ledger:
             queue.passed, queue.waited = 0, 0.0
 
     def _flush_backend(self, upstream: str, backend: Backend) -> None:
-        self._add(("backend", upstream, backend.address, "taken"), backend.taken - backend.reported[0])
-        self._add(("backend", upstream, backend.address, "failures"), backend.failures - backend.reported[1])
+        self._add(("backend", upstream, backend.key, "taken"), backend.taken - backend.reported[0])
+        self._add(("backend", upstream, backend.key, "failures"), backend.failures - backend.reported[1])
         backend.reported = (backend.taken, backend.failures)
         if isinstance(backend.breaker, Breaker):
             self._flush_breaker(upstream, backend, backend.breaker)
@@ -94,12 +96,11 @@ class Ledger:
 
     def _flush_breaker(self, upstream: str, backend: Backend, breaker: Breaker) -> None:
         """Log and count the transitions that this worker has made, and show the state."""
-        place = ("backend", upstream, backend.address)
+        place = ("backend", upstream, backend.key)
         for event in breaker.events:
             words = WORDS[event.after]
-            log.warning("upstream %s: the breaker of %s is %s: %s", upstream, backend.address, words, event.reason)
-            if event.after != PROBING:
-                self._add((*place, "breaker_opened" if event.after == OPEN else "breaker_closed"), 1)
+            log.warning("upstream %s: the breaker of %s is %s: %s", upstream, backend.key, words, event.reason)
+            self._add((*place, COUNTED_AS[event.after]), 1)
         breaker.events.clear()
         self._cells[self._columns[*place, "breaker"]] = breaker.state
 
@@ -107,24 +108,25 @@ class Ledger:
         """Say once when a backend is kept out for its failures, and once when it is taken again."""
         out = not backend.down and backend.out(self._clock.now)
         until = int((backend.checked + backend.fail_timeout) * 1000) if out else 0
-        self._cells[self._columns["backend", upstream, backend.address, "down_until_ms"]] = until
+        if not backend.shares:
+            self._cells[self._columns["backend", upstream, backend.key, "down_until_ms"]] = until
         if out and backend not in self._out:
             self._out.add(backend)
             log.warning(
                 "upstream %s: %s is left alone for %g s after %d failed attempts: %s",
                 upstream,
-                backend.address,
+                backend.key,
                 backend.fail_timeout,
                 backend.fails,
                 backend.trouble,
             )
         elif not backend.fails and backend in self._out:
             self._out.discard(backend)
-            log.warning("upstream %s: %s answers again", upstream, backend.address)
+            log.warning("upstream %s: %s answers again", upstream, backend.key)
 
     def in_flight(self, upstream: str, backend: Backend) -> None:
         """Set the cell that the backend's gauge would keep."""
-        self._cells[self._columns["backend", upstream, backend.address, "inflight"]] = backend.taken - backend.settled
+        self._cells[self._columns["backend", upstream, backend.key, "inflight"]] = backend.taken - backend.settled
 
     def _move(self, prefix: Name, names: Iterable[str], numbers: list[int]) -> None:
         for place, name in enumerate(names):
@@ -140,6 +142,7 @@ class Ledger:
 def counters(model: Model) -> list[Name]:
     """Every name that this Model counts under."""
     names: list[Name] = [("worker", "connections"), ("worker", "accepted"), ("worker", "started")]
+    names += [("worker", "reading"), ("worker", "writing")]
     names += [("fault", fault.name, "total") for fault in FaultCounts().counts]
     for site in (NOBODY, *model.site):
         names += [("site", site, "requests", name) for name in CLASSES]
@@ -148,7 +151,7 @@ def counters(model: Model) -> list[Name]:
     for name, upstream in model.upstream.items():
         names += [("upstream", name, word) for word in UPSTREAM_WORDS]
         for server in upstream.servers:
-            names += [("backend", name, server.address, word) for word in BACKEND_WORDS]
+            names += [("backend", name, server.key, word) for word in BACKEND_WORDS]
     for limit in model.limit:
         names += [("limit", limit, outcome) for outcome in OUTCOMES]
     return names

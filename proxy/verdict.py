@@ -1,4 +1,7 @@
-"""What a step may answer: None (go on), a Reply (this is the answer), or PARKED (wait, somebody will resume)."""
+"""What a step may answer: None (go on), a Reply (this is the answer), PARKED (wait, somebody will resume), or AGAIN.
+
+AGAIN says that the exchange has another route now: begin with its steps.
+"""
 
 from __future__ import annotations
 
@@ -35,5 +38,12 @@ class Parked:
     __slots__ = ()
 
 
+class Again:
+    """The type of AGAIN, of which there is one."""
+
+    __slots__ = ()
+
+
 PARKED: Final = Parked()
-Verdict = Reply | Parked | None
+AGAIN: Final = Again()
+Verdict = Reply | Parked | Again | None

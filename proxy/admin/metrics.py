@@ -104,11 +104,21 @@ class Arenas(Collector):
         for name, upstream in self.standing.model.upstream.items():
             for server in upstream.servers:
                 kept_out = state(self.standing, name, server, self.monotonic) in ("down", "draining")
-                up.add_metric([name, server.address], 0 if kept_out else 1)
-        opened = CounterMetricFamily("frontgate_breaker_opened", "Times a breaker has opened.", labels=labels)
-        for group, address in self.standing.backends():
-            opened.add_metric([group, address], self.standing.total("backend", group, address, "breaker_opened"))
-        yield from (taken, failures, in_flight, up, opened, *self.upstreams())
+                up.add_metric([name, server.key], 0 if kept_out else 1)
+        yield from (taken, failures, in_flight, up, *self.breakers(), *self.upstreams())
+
+    def breakers(self) -> Iterator[Metric]:
+        """What breakers have come to."""
+        for event, words in (
+            ("opened", "Times a breaker has opened."),
+            ("probing", "Times an open breaker has let an attempt through to see."),
+            ("closed", "Times a breaker has closed again."),
+        ):
+            family = CounterMetricFamily(f"frontgate_breaker_{event}", words, labels=["upstream", "backend"])
+            for group, address in self.standing.backends():
+                number = self.standing.total("backend", group, address, f"breaker_{event}")
+                family.add_metric([group, address], number)
+            yield family
 
     def upstreams(self) -> Iterator[Metric]:
         """What waits for each upstream, and what was tried again there."""

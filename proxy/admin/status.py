@@ -75,9 +75,9 @@ def upstreams(standing: Standing, monotonic: float) -> dict[str, Any]:
 
 def backend(standing: Standing, upstream: str, server: Server, monotonic: float) -> dict[str, Any]:
     """One backend."""
-    place = ("backend", upstream, server.address)
+    place = ("backend", upstream, server.key)
     return {
-        "address": server.address,
+        "address": server.key,
         "state": state(standing, upstream, server, monotonic),
         "weight": server.weight,
         "in_flight": standing.total(*place, "inflight"),
@@ -92,12 +92,12 @@ def state(standing: Standing, upstream: str, server: Server, monotonic: float) -
     """ "draining" while the operator drains it, "down" when configured so, ill by its checks, or while a worker keeps
     it out for its failures; else "backup" or "up". The only backend of an upstream is never kept out for failures.
     """
-    place = ("backend", upstream, server.address)
+    place = ("backend", upstream, server.key)
     if standing.total(*place, "drain"):
         return "draining"
     if standing.total(*place, "health") in (ILL, UNPROVEN):
         return "down"
-    name = ("backend", upstream, server.address, "down_until_ms")
+    name = ("backend", upstream, server.key, "down_until_ms")
     out = False
     if name in standing.arena.layout and len(standing.model.upstream[upstream].servers) > 1:
         out = any(standing.cell(slot, *name) > monotonic * 1000 for slot in standing.pids)

@@ -58,7 +58,7 @@ def drain(standing: Standing, method: str, query: str) -> Answer:
         return Answer(405, TEXT, b"PUT drains, DELETE ends it\n", "PUT, DELETE")
     asked = parse_qs(query)
     upstream, backend = asked.get("upstream", [""])[0], asked.get("backend", [""])[0]
-    known = {name: [server.address for server in one.servers] for name, one in standing.model.upstream.items()}
+    known = {name: [server.key for server in one.servers] for name, one in standing.model.upstream.items()}
     if backend not in known.get(upstream, ()):
         words = "; ".join(f"{name}: {', '.join(addresses)}" for name, addresses in known.items()) or "none"
         return Answer(404, TEXT, f"upstream {upstream!r} has no backend {backend!r}; there are {words}\n".encode())

@@ -17,9 +17,9 @@ def at_once(call: Callable[[], None]) -> None:
 
 
 class Place:
-    """`zones` is shared memory by name, that of the limits; `bells` are the descriptors that wake each worker, and
-    `soon` calls something in the loop's next turn. `breakers` is the table of the host's breakers and `tally` what is
-    in use there, if there are any."""
+    """`zones` is shared memory by name, that of the limits; `breakers` is the table of the host's breakers and `tally`
+    what is in use there; `bells` are the descriptors that wake each worker, and `soon` calls something in the loop's
+    next turn."""
 
     __slots__ = ("arena", "bells", "breakers", "clock", "parking", "row", "soon", "tally", "wheel", "zones")
 
@@ -31,10 +31,10 @@ class Place:
         arena: Arena,
         row: int,
         zones: Mapping[str, Memory],
+        breakers: Breakers,
+        tally: Tally,
         bells: Sequence[int] = (),
         soon: Callable[[Callable[[], None]], object] = at_once,
-        breakers: Breakers | None = None,
-        tally: Tally | None = None,
     ) -> None:
         self.clock = clock
         self.wheel = wheel
@@ -42,7 +42,7 @@ class Place:
         self.arena = arena
         self.row = row
         self.zones = zones
-        self.bells = bells
-        self.soon = soon
         self.breakers = breakers
         self.tally = tally
+        self.bells = bells
+        self.soon = soon

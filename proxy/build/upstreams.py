@@ -1,53 +1,103 @@
 """Builds the groups of backends of a Runtime: adopts those that live, and gives each what watches over it.
 
 Rules: a backend is known by its upstream and address; whoever is known keeps its state, its links and its place in the
-counters. Nothing of what lives is changed before all of the new Runtime can be there.
+counters. A group is known by its name: a new one is built beside it, and the old one becomes that when all of the new
+Runtime is there (`Upstreams.commit`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
-from proxy import catalog
+from proxy.build import balance, ways
+from proxy.build import members as finding
+from proxy.build.backends import BackendMaker, standing
 from proxy.build.place import Place
 from proxy.config.model import Model
-from proxy.config.upstream import Breaker as BreakerTable
-from proxy.config.upstream import Fallback, Server, Upstream
+from proxy.config.upstream import Fallback, Upstream
 from proxy.config.upstream import Retry as RetryTable
-from proxy.content.redirect import FixedReply
+from proxy.content.redirect import FixedReply, Unlive
 from proxy.exchange import Destination
 from proxy.ledger import Ledger, Living
 from proxy.policy.backend import Backend
-from proxy.policy.breaker import Breaker, LocalRecord, Settings
+from proxy.policy.balance.round_robin import RoundRobin
 from proxy.policy.retry import FULL, Budget, Retry
-from proxy.policy.standing import FINE, Standing
-from proxy.shared.arena import GaugeCells, HeadCells, SignCells
+from proxy.policy.template import Vocabulary
+from proxy.shared.arena import HeadCells
 from proxy.upstream.group import Group
-from proxy.upstream.pool import Pool
+from proxy.upstream.members import Members
 from proxy.upstream.queue import Queue
-from proxy.upstream.resolve import Resolver, named
 
 TYPES = {".html": b"text/html; charset=utf-8", ".json": b"application/json", ".txt": b"text/plain; charset=utf-8"}
 
 
-def groups(model: Model, place: Place, ledger: Ledger, living: Living) -> dict[str, Group]:
-    """All upstreams by name."""
-    found = {name: _group(name, model, place, ledger, living) for name in model.upstream}
-    for name, upstream in model.upstream.items():
-        if upstream.fallback is not None:
-            found[name].fallback = _fallback(upstream.fallback, found)
-    return found
+class Upstreams:
+    """The upstreams of a Runtime: `groups` by name, those of before where there were any."""
+
+    def __init__(
+        self, model: Model, place: Place, ledger: Ledger, living: Living, before: Mapping[str, Group] | None = None
+    ) -> None:
+        self.clock = place.clock
+        self._place = place
+        self._model = model
+        self._tables = model.upstream
+        self._built = {
+            name: _group(name, model, place, ledger, living, (before or {}).get(name)) for name in model.upstream
+        }
+        self.groups = {name: (before or {}).get(name, group) for name, group in self._built.items()}
+        for name, upstream in model.upstream.items():
+            if upstream.unavailable == 502:
+                self._built[name].fallback = Unlive(name)
+            if upstream.fallback is not None:
+                self._built[name].fallback = _fallback(upstream.fallback, self.groups)
+
+    @property
+    def backends(self) -> set[Backend]:
+        """All backends that are to be used."""
+        return {backend for group in self._built.values() for backend in group.backends}
+
+    def balance(self, vocabulary: Vocabulary) -> None:
+        """Give each its strategy, now that all variables are known. ValueError with a sentence."""
+        for name, group in self._built.items():
+            former = self.groups[name].balancer
+            table = self._tables[name]
+            group.balancer = balance.strategy(name, table, group.backends, self._place, vocabulary, former)
+            ways.give(self._model, name, group.backends, vocabulary)
+            if group.members is not None:
+                group.members.changed = self._changing(name, table, vocabulary)
+
+    def _changing(self, name: str, table: Upstream, vocabulary: Vocabulary) -> Callable[[list[Backend]], None]:
+        """What gives a group other backends."""
+        group = self.groups[name]
+
+        def changed(backends: list[Backend]) -> None:
+            strategy = balance.strategy(name, table, backends, self._place, vocabulary, group.balancer)
+            ways.give(self._model, name, backends, vocabulary)
+            group.change(backends, strategy, standing(name, table, backends, self._place))
+
+        return changed
+
+    def commit(self) -> None:
+        """Be what is used, from now on."""
+        for name, group in self.groups.items():
+            if group is not self._built[name]:
+                group.become(self._built[name])
+            group.join()
+            if group.standing is not None:
+                group.standing.look(self.clock.now)  # who is well again and has little weight yet has it at once
 
 
 def retry(table: RetryTable, rng: Random | None = None) -> Retry:
     """The policy of a table."""
     return Retry(
         table.on,
-        attempts=table.attempts,
+        attempts=table.attempts or 0,
+        cautious=table.attempts is None,
         non_idempotent=table.non_idempotent,
         idempotency_key=table.idempotency_key,
-        deadline=table.deadline or 0.0,
+        within=table.within or 0.0,
         base=table.base,
         cap=table.cap,
         jitter=FULL if table.jitter == "full" else table.jitter,
@@ -55,71 +105,29 @@ def retry(table: RetryTable, rng: Random | None = None) -> Retry:
     )
 
 
-def _group(name: str, model: Model, place: Place, ledger: Ledger, living: Living) -> Group:
+def _group(name: str, model: Model, place: Place, ledger: Ledger, living: Living, before: Group | None) -> Group:
     upstream = model.upstream[name]
-    backends = [_backend(name, model, server, place, ledger, living) for server in upstream.servers]
-    group = Group(name, backends, catalog.BALANCE[upstream.balance](backends, place.clock, Random()), place.parking)
+    maker = BackendMaker(name, model, place, ledger, living)
+    found = [maker.named(server) if server.resolve else maker.backend(server) for server in upstream.servers]
+    members = None
+    if any(server.resolve for server in upstream.servers):
+        members = Members(found, finding.finder(upstream.resolver, upstream.resolve), lambda backends: None)
+        if before is not None and before.members is not None:
+            members.adopt(before.members)
+    backends = members.backends() if members is not None else [one for one in found if isinstance(one, Backend)]
+    group = Group(name, backends, RoundRobin(backends, place.clock), place.parking)  # `balance` gives it its own
     group.budget = Budget(upstream.retry.budget, upstream.retry.floor)
-    signs = [SignCells(place.arena, place.row, ("backend", name, server.address)) for server in upstream.servers]
-    group.standing = Standing(backends, signs, upstream.panic, upstream.slow_start)
+    group.members = members
+    group.standing = standing(name, upstream, backends, place)
     if upstream.queue.size and any(server.max_conns for server in upstream.servers):
-        heads = HeadCells(place.arena, place.row, ("upstream", name, "waits_since_us"))
+        heads = HeadCells(place.arena, place.row, ("upstream", name))
         group.queue = Queue(
-            upstream.queue.size, upstream.queue.timeout, place.clock, heads, place.bells, group.serve, place.soon
+            upstream.queue.size, upstream.queue.timeout, place.clock, heads, place.bells, group, place.soon
         )
     return group
 
 
-def _backend(name: str, model: Model, server: Server, place: Place, ledger: Ledger, living: Living) -> Backend:
-    upstream = model.upstream[name]
-    backend = living.get((name, server.address))
-    if backend is None:
-        gauge = GaugeCells(place.arena, place.row, ("backend", name, server.address, "inflight"))
-        resolver = Resolver(upstream.resolve) if named(server.address) else None
-        pool = Pool(server.address, place.clock, place.wheel, resolver)
-        backend = Backend(server.address, inflight=gauge, pool=pool)
-    backend.configure(
-        weight=server.weight * (FINE if upstream.slow_start else 1),
-        max_fails=_max_fails(upstream, server),
-        fail_timeout=server.fail_timeout,
-        max_conns=server.max_conns,
-        backup=server.backup,
-        down=server.down,
-    )
-    backend.breaker = _breaker(name, upstream.breaker, server, place, backend.breaker)
-    backend.guard()
-    backend.counted = upstream.balance in catalog.LOAD_AWARE or server.max_conns > 0
-    ledger.in_flight(name, backend)
-    backend.pool.configure(
-        upstream.keepalive,
-        upstream.keepalive_timeout,
-        upstream.keepalive_requests,
-        model.http.bare_lf == "accept",
-    )
-    return backend
-
-
-def _max_fails(upstream: Upstream, server: Server) -> int:
-    """With a breaker, failures are its affair, unless the upstream says otherwise."""
-    if upstream.breaker is not None and "max_fails" not in upstream.model_fields_set and server.max_fails == 1:
-        return 0
-    return server.max_fails
-
-
-def _breaker(name: str, table: BreakerTable | None, server: Server, place: Place, old: object) -> Breaker | None:
-    """The breaker of a backend. ValueError when the host's table has no room for another."""
-    if table is None:
-        return None
-    settings = Settings(**table.model_dump())
-    if isinstance(old, Breaker):
-        old.configure(settings)
-        return old
-    known_as = f"{name} {server.address}"
-    record = LocalRecord() if place.breakers is None else place.breakers.record(known_as)
-    return Breaker(settings, record, Random())
-
-
-def _fallback(table: Fallback, found: dict[str, Group]) -> Destination:
+def _fallback(table: Fallback, found: Mapping[str, Group]) -> Destination:
     if table.upstream is not None:
         return found[table.upstream]
     body, kind = table.body.encode(), b"text/plain; charset=utf-8"

@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from proxy.config import expiry
-from proxy.config.model import Model, Site
+from proxy.config.model import Model
 from proxy.config.source import Problem, Source, Where
+from proxy.config.tls import each, named
 
 EXPIRES_SOON: Final = 14 * 86400.0  # seconds before its end that a certificate is warned of
 
 
-def problems(model: Model, source: Source) -> list[Problem]:
-    """Everything that would keep the Model from being served, by line."""
+def problems(model: Model, source: Source, pairs: bool = True) -> list[Problem]:
+    """Everything that would keep the Model from being served, by line; without `pairs`, certificates aside."""
     found = [*_doors(model, source), *_folders(model, source), *_people(model, source)]
-    for name, site in model.site.items():
-        if site.certificate and site.key:
-            found += _certificate(("site", name), site.certificate, site.key, source)
-        found += _files(name, site, source)
+    for name, site in model.site.items() if pairs else ():
+        for certificate, key in site.pairs:
+            if named(certificate) and named(key) and site.tls.passwords is None:
+                found += _certificate(("site", name), certificate, key, source)
     return sorted(set(found))
 
 
@@ -44,14 +45,6 @@ def _doors(model: Model, source: Source) -> Iterator[Problem]:
         yield source.problem((), 'there is no listener: add [listen.web] with address = "0.0.0.0:8080"')
     if not model.site and not all(listener.redirect for listener in model.listen.values()):
         yield source.problem((), "there is no site: add [site.NAME] with a [[site.NAME.route]]")
-
-
-def _files(name: str, site: Site, source: Source) -> Iterator[Problem]:
-    """Routes to files are part of the contract, but this version has no destination for them."""
-    for index, route in enumerate(site.route):
-        if route.files is not None:
-            where: Where = ("site", name, "route", index, "files")
-            yield source.problem(where, "files are not served by this version yet: let an upstream answer this path")
 
 
 def _folders(model: Model, source: Source) -> Iterator[Problem]:
@@ -152,29 +145,27 @@ def _damaged(table: Where, certificate: str, key: str, source: Source) -> Proble
 
 
 def _open_keys(model: Model, source: Source) -> Iterator[Problem]:
-    for name, site in model.site.items():
-        if site.key is None:
-            continue
+    for name, key in [(name, key) for name, site in model.site.items() for key in each(site.key)]:
         try:
-            mode = os.stat(site.key).st_mode
+            mode = os.stat(key).st_mode
         except OSError:
-            continue  # a problem already
+            continue  # a problem already, or no file
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            yield source.problem(("site", name, "key"), f"key {site.key} is open to everybody: chmod o-rw {site.key}")
+            yield source.problem(("site", name, "key"), f"key {key} is open to everybody: chmod o-rw {key}")
 
 
 def _expiring(model: Model, source: Source) -> Iterator[Problem]:
     """Certificates that browsers refuse, or will soon; the chain's first to end counts."""
     now = time.time()
-    for name, site in model.site.items():
+    for name, path in [(name, path) for name, site in model.site.items() for path in each(site.certificate)]:
         try:
-            ends = expiry.ends(Path(site.certificate).read_bytes()) if site.certificate else []
+            ends = expiry.ends(Path(path).read_bytes()) if named(path) else []
         except (OSError, ValueError):
             continue  # a problem already
         if not ends or min(ends) > now + EXPIRES_SOON:
             continue
         number, day = ends.index(min(ends)) + 1, time.strftime("%Y-%m-%d", time.gmtime(min(ends)))
-        which = f"certificate {site.certificate}" + (f" (number {number} of its chain)" if number > 1 else "")
+        which = f"certificate {path}" + (f" (number {number} of its chain)" if number > 1 else "")
         verb = "has expired on" if min(ends) <= now else "expires on"
         yield source.problem(("site", name, "certificate"), f"{which} {verb} {day}: renew it, then frontgate reload")
 
@@ -193,7 +184,7 @@ def _unused(model: Model, source: Source) -> Iterator[Problem]:
     routes = [route for site in model.site.values() for route in site.route]
     for name in model.upstream.keys() - {route.upstream for route in routes}:
         yield source.problem(("upstream", name), f'upstream "{name}" is used by no route: remove it, or name it in one')
-    for name in model.limit.keys() - {limit for route in routes for limit in route.limits}:
+    for name in model.limit.keys() - {limit.name for route in routes for limit in route.limits}:
         yield source.problem(("limit", name), f'limit "{name}" is used by no route: remove it, or name it in one')
     for name, site in model.site.items():
         if not site.route:

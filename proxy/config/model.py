@@ -14,11 +14,20 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config import rules, words
-from proxy.config.table import ShortTable, Table
+from proxy.config.declared import Geo, Map, Split, Variable
+from proxy.config.limit import Limit as Limit
+from proxy.config.log import Log as Log
+from proxy.config.site import FixedReply as FixedReply
+from proxy.config.site import Redirect as Redirect
+from proxy.config.site import RequestHeaders as RequestHeaders
+from proxy.config.site import ResponseHeaders as ResponseHeaders
+from proxy.config.site import Route as Route
+from proxy.config.site import Scope as Scope
+from proxy.config.site import Site as Site
+from proxy.config.site import TimeoutChanges as TimeoutChanges
+from proxy.config.table import Table
 from proxy.config.upstream import Retry as Retry
 from proxy.config.upstream import Upstream as Upstream
-
-_VARIABLES = ", ".join(f"${word}" for word in (*sorted(words.LOG_VARIABLES), *(f"{p}NAME" for p in words.LOG_PREFIXES)))
 
 
 class Admin(Table):
@@ -26,19 +35,6 @@ class Admin(Table):
 
     listen: words.ListenAddress | None = Field(
         default=None, description="address of the admin door; none when left out"
-    )
-
-
-class Log(Table):
-    """Where the logs go and what they look like."""
-
-    access: words.Path = Field(default="-", description='access log: a path, "-" for standard output, or "off"')
-    format: words.LogFormat = Field(
-        default="combined", description=f'"combined", "json" or a format string with {_VARIABLES}'
-    )
-    error: words.Path = Field(default="-", description='error log: a path, "-" for standard error, or "off"')
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least level that is logged"
     )
 
 
@@ -55,16 +51,6 @@ class Timeouts(Table):
     read: words.Period = Field(default=120.0, description="seconds between two reads from a backend")
     tunnel: words.Period = Field(default=3600.0, description="seconds of silence on an upgraded connection (WebSocket)")
     shutdown: words.Period = Field(default=30.0, description="seconds that requests may go on at quit and reload")
-
-
-class TimeoutChanges(Table):
-    """Timeouts of one site or route, in seconds; what is left out stays as it is one level above."""
-
-    client_body: words.Period | None = Field(default=None, description="seconds between two reads of a request body")
-    connect: words.Period | None = Field(default=None, description="seconds to connect to a backend")
-    send: words.Period | None = Field(default=None, description="seconds between two writes to a backend or client")
-    read: words.Period | None = Field(default=None, description="seconds between two reads from a backend")
-    tunnel: words.Period | None = Field(default=None, description="seconds of silence on an upgraded connection")
 
 
 class Http(Table):
@@ -88,6 +74,19 @@ class Http(Table):
     min_rate: words.Count = Field(
         default=500, description="bytes per second that a client must send or take, after ten seconds; 0: any"
     )
+    dialect: Literal["strict", "nginx"] = Field(
+        default="strict", description="how requests are read: as RFC 9112 asks, or as leniently as nginx does"
+    )
+    underscores: words.Flag = Field(default=False, description='pass on header names with "_"')
+    unusual_names: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        description='header names of other characters than letters, digits, "-" (and "_" where it passes)',
+    )
+    merge_slashes: words.Flag = Field(default=True, description='take "//" in a path for "/"')
+    renew: words.Period | None = Field(
+        default=None, description="seconds after a reload when connections of before it are closed; none: never"
+    )
+    max_requests: words.Count = Field(default=0, description="requests of a connection at most; 0: any")
     trusted_proxies: tuple[words.Network, ...] = Field(
         default=(), description='addresses, networks or "unix" whose X-Forwarded-For is believed'
     )
@@ -102,77 +101,8 @@ class Listen(Table):
         default=None, description='"https": answer everything with a redirect to it'
     )
     backlog: words.Positive = Field(default=1024, description="connections that may wait to be accepted")
-
-
-class Limit(Table):
-    """A limit: a leaky bucket per key, or requests in flight per key; with nginx's words and arithmetic."""
-
-    key: words.LimitKey = Field(default="address", description="address, site, route, header:NAME or cookie:NAME")
-    rate: words.Rate | None = Field(
-        default=None,
-        description="requests per second or minute; kept in thousandths per second",
-        examples=["10r/s"],
-    )
-    in_flight: words.Positive | None = Field(
-        default=None, description="requests at a time, over all workers, instead of a rate"
-    )
-    burst: words.Count = Field(default=0, description="requests above the rate that are let in")
-    nodelay: words.Flag = Field(default=False, description="let the whole burst pass at once")
-    delay: words.Count = Field(default=0, description="requests of the burst that pass at once; the others wait")
-    memory: Annotated[words.Size, Field(ge=64 << 10)] = Field(
-        default=10 << 20, description="bytes of shared memory for keys"
-    )
-    status: Annotated[int, Field(strict=True, ge=400, le=599)] = Field(default=429, description="status of a rejection")
-    dry_run: words.Flag = Field(default=False, description="count and log only, never delay or reject")
-    ipv6_prefix: Annotated[int, Field(strict=True, ge=1, le=128)] = Field(
-        default=64, description="bits of an IPv6 address that count as one client"
-    )
-    headers: Literal["rejected", "always", "never"] = Field(
-        default="rejected", description="which responses carry RateLimit and Retry-After headers"
-    )
-
-
-class RequestHeaders(Table):
-    """Edits of a request's header fields on the way to the backend."""
-
-    set: Mapping[words.HeaderName, words.HeaderValue] = Field(
-        default={}, description="fields to write in place of any sent"
-    )
-    remove: tuple[words.ResponseHeaderName, ...] = Field(default=(), description="fields to take out")
-
-
-class ResponseHeaders(Table):
-    """Edits of a response's header fields on the way to the client."""
-
-    set: Mapping[words.ResponseHeaderName, words.HeaderValue] = Field(
-        default={}, description="fields to write in place of any"
-    )
-    add: Mapping[words.ResponseHeaderName, words.HeaderValue] = Field(
-        default={}, description="fields to write beside any"
-    )
-    remove: tuple[words.ResponseHeaderName, ...] = Field(default=(), description="fields to take out")
-
-
-class Redirect(ShortTable):
-    """A destination that sends the client elsewhere; a string stands for `to`.
-
-    In `to`, {host} is the host that was asked for, without its port, {scheme} is http or https, and {path} is path and
-    query as they were sent.
-    """
-
-    to: words.RedirectTarget = Field(
-        description="address; {host}, {scheme} and {path} (with the query) are the request's own",
-        examples=["https://example.com{path}"],
-    )
-    status: Literal[301, 302, 303, 307, 308] = Field(default=301, description="status of the answer")
-
-
-class FixedReply(Table):
-    """A destination that always answers the same."""
-
-    status: Annotated[int, Field(strict=True, ge=200, le=599)] = Field(default=200, description="status of the answer")
-    body: str = Field(default="", description="body of the answer, sent as UTF-8")
-    content_type: words.HeaderValue = Field(default="text/plain; charset=utf-8", description="its Content-Type")
+    default: str | None = Field(default=None, description="site that answers names nobody has here")
+    proxy_protocol: words.Flag = Field(default=False, description="clients begin with a PROXY header, version 1 or 2")
 
 
 class Buffer(Table):
@@ -184,47 +114,6 @@ class Buffer(Table):
     total: words.Size = Field(default=4 << 30, description="bytes in all temporary files of a worker")
 
 
-class Scope(Table):
-    """What a site and a route can both say."""
-
-    request_buffering: words.Flag | None = Field(
-        default=None, description="take a request body whole before a backend gets it (default: true)"
-    )
-    response_buffering: words.Flag | None = Field(
-        default=None, description="free the backend before a slow client has taken its answer (default: true)"
-    )
-
-    max_body: words.Size | None = Field(default=None, description="bytes of a request body at most; 0: no limit")
-    timeouts: TimeoutChanges = Field(default=TimeoutChanges(), description="timeouts that differ here")
-    request_headers: RequestHeaders = Field(default=RequestHeaders(), description="edits of request headers")
-    response_headers: ResponseHeaders = Field(default=ResponseHeaders(), description="edits of response headers")
-
-
-class Route(Scope):
-    """What a path means: exactly one destination, and the steps before it."""
-
-    path: words.RoutePath = Field(description="beginning of the paths that are meant", examples=["/"])
-    upstream: str | None = Field(default=None, description="destination: the name of an upstream")
-    redirect: Redirect | None = Field(default=None, description="destination: a redirect")
-    reply: FixedReply | None = Field(default=None, description="destination: a fixed answer")
-    files: words.Path | None = Field(default=None, description="destination: a folder of files")
-    expires: words.Duration | None = Field(default=None, description="seconds that clients may keep the files")
-    retry: Retry | None = Field(default=None, description="retries, instead of the upstream's")
-    limits: tuple[str, ...] = Field(default=(), description="names of the limits that are charged, in order")
-    trailers: words.Flag = Field(default=False, description="pass trailer fields on")
-
-
-class Site(Scope):
-    """What host names mean: listeners, a certificate, and routes; the longest path that matches wins."""
-
-    names: tuple[words.HostName, ...] = Field(default=(), description='host names, also "*.example.com"')
-    listen: tuple[str, ...] = Field(default=(), description="names of the listeners; none: all of them")
-    certificate: words.Path | None = Field(default=None, description="path of the certificate chain (PEM)")
-    key: words.Path | None = Field(default=None, description="path of the certificate's private key (PEM)")
-    default: words.Flag = Field(default=False, description="answer names that no site of the listener has")
-    route: tuple[Route, ...] = Field(default=(), description="the routes")
-
-
 class Model(Table):
     """A whole configuration of frontgate."""
 
@@ -232,6 +121,7 @@ class Model(Table):
         default=None, description="worker processes; one per core when left out"
     )
     pid: words.Path | None = Field(default=None, description="path of a file for the master's process id")
+    daemon: words.Flag = Field(default=False, description="leave the terminal once everything serves")
     user: str | None = Field(default=None, description="user that the children become")
     group: str | None = Field(default=None, description="group that the children become; the user's when left out")
     admin: Admin = Field(default=Admin(), description="the admin door")
@@ -240,8 +130,11 @@ class Model(Table):
     buffer: Buffer = Field(default=Buffer(), description="where bodies wait")
     http: Http = Field(default=Http(), description="limits and leniency of the protocol")
     listen: Mapping[words.Name, Listen] = Field(default={}, description="listeners by name")
+    map: Mapping[Variable, Map] = Field(default={}, description="variables by cases of a text, by name")
+    geo: Mapping[Variable, Geo] = Field(default={}, description="variables by address, by name")
+    split: Mapping[Variable, Split] = Field(default={}, description="variables by part of all requests, by name")
     limit: Mapping[words.Name, Limit] = Field(default={}, description="limits by name")
-    upstream: Mapping[words.Name, Upstream] = Field(default={}, description="upstreams by name")
+    upstream: Mapping[words.UpstreamName, Upstream] = Field(default={}, description="upstreams by name")
     site: Mapping[words.Name, Site] = Field(default={}, description="sites by name")
 
     @model_validator(mode="after")

@@ -11,12 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from proxy.config import balance_rules
 from proxy.config.source import Where
+from proxy.config.tls import each
 from proxy.config.words import nearest
 
 if TYPE_CHECKING:
     from proxy.config.model import Limit, Model, RequestHeaders, ResponseHeaders, Route, Scope, Site, Upstream
 
+DESTINATIONS: Final = ("upstream", "url", "redirect", "reply", "files", "alias", "stub_status")
+FORMATS: Final = ("combined", "nginx", "json")  # of access logs, always there
 _IPV4: Final = re.compile(r"[\d.]+", re.ASCII)
 
 
@@ -34,16 +38,34 @@ class Finding(NamedTuple):
 
 def findings(model: Model) -> list[Finding]:
     """Everything wrong with a Model whose fields are right by themselves."""
-    found = [*_listeners(model), *_doors(model), *_default_sites(model), *_site_names(model)]
+    found = [*_logs(model), *_listeners(model), *_doors(model), *_default_sites(model), *_site_names(model)]
     for limit_name, limit in model.limit.items():
         found += _limit(limit_name, limit)
     for upstream_name, upstream in model.upstream.items():
         found += [*_upstream(upstream_name, upstream), *_fallback(model, upstream_name, upstream)]
     for site_name, site in model.site.items():
         found += _site(model, site_name, site)
-        for index, route in enumerate(site.route):
-            found += _route(model, ("site", site_name, "route", index), route)
+        found += _named(("site", site_name), site)
+        for where, route in routes(("site", site_name), site.route):
+            found += _route(model, where, route)
     return found
+
+
+def _named(table: Where, site: Site) -> Iterator[Finding]:
+    """Other methods go to named routes that are there."""
+    known = [route.path for _, route in routes(table, site.route) if route.match == "named"]
+    for where, route in routes(table, site.route):
+        if route.other_methods is not None:
+            place, name = (*where, "other_methods"), route.other_methods.use.removeprefix("@")
+            yield from _unknown(place, "use", "named route", "", (name,), known, single=True)
+
+
+def routes(table: Where, level: Sequence[Route]) -> Iterator[tuple[Where, Route]]:
+    """All routes of a level and inside them, with their places."""
+    for index, route in enumerate(level):
+        where: Where = (*table, "route", index)
+        yield where, route
+        yield from routes(where, route.route)
 
 
 def _listeners(model: Model) -> Iterator[Finding]:
@@ -52,6 +74,9 @@ def _listeners(model: Model) -> Iterator[Finding]:
         if listener.tls and listener.redirect:
             text = f'listener "{name}" would redirect https to itself: leave out redirect, or tls'
             yield Finding(table, ("redirect",), text)
+        if listener.default is not None:
+            known = [key for key, site in model.site.items() if name in model.listeners(site)]
+            yield from _unknown(table, "default", "site", "site", (listener.default,), known, single=True)
 
 
 def _doors(model: Model) -> Iterator[Finding]:
@@ -63,7 +88,8 @@ def _doors(model: Model) -> Iterator[Finding]:
         doors.append(("the admin door", ("admin",), "listen", model.admin.listen))
     for index, (name, table, key, address) in enumerate(doors):
         for other, other_table, other_key, taken in doors[:index]:
-            if _overlap(address, taken):
+            beside = key == "address" and address != taken  # of two listeners the kernel prefers the exact one
+            if _overlap(address, taken) and not beside:
                 relation = "the same address" if address == taken else f"overlapping addresses, {taken} and"
                 text = f"{other} and {name} have {relation} {address}: change or remove one"
                 yield Finding(table, (key,), text, (*other_table, other_key))
@@ -87,6 +113,20 @@ def _overlap(one: str, other: str) -> bool:
     return len(families) == 1 and not named and not {host, other_host}.isdisjoint(("0.0.0.0", "[::]"))
 
 
+def _logs(model: Model) -> Iterator[Finding]:
+    """Formats of access logs that there are none of."""
+    known = [*FORMATS, *model.log.formats]
+    used: list[tuple[Where, str]] = [(("log",), model.log.format)]
+    scopes: list[tuple[Where, Scope]] = []
+    for name, site in model.site.items():
+        scopes += [(("site", name), site), *routes(("site", name), site.route)]
+    for where, scope in scopes:
+        used += [((*where, "logs", index), log.format) for index, log in enumerate(scope.logs or ())]
+    for table, form in used:
+        if "$" not in form and form not in known:
+            yield Finding(table, ("format",), f'there is no format "{form}"{nearest(form, known)}')
+
+
 def _limit(name: str, limit: Limit) -> Iterator[Finding]:
     if limit.rate is None and limit.in_flight is None:
         yield Finding(("limit", name), (), f'limit "{name}" has no rate: add rate = "10r/s", or in_flight = 10')
@@ -100,18 +140,14 @@ def _upstream(name: str, upstream: Upstream) -> Iterator[Finding]:
     table: Where = ("upstream", name)
     if not upstream.servers:
         yield Finding(table, ("servers",), f'upstream "{name}" has no server: write servers = ["127.0.0.1:8001"]')
-    elif all(server.down for server in upstream.servers):
-        text = f'every server of upstream "{name}" is down: take "down" away from one'
-        yield Finding(table, ("servers",), text)
+    for key, sentence in balance_rules.findings(upstream):
+        yield Finding(table, key, sentence)
     seen: set[str] = set()
     for index, server in enumerate(upstream.servers):
-        if server.backup and upstream.balance == "ip_hash":
-            text = "ip_hash knows no backup servers: leave out backup, or choose another balance"
-            yield Finding(table, ("servers", index, "backup"), text)
-        if server.address in seen:
+        if server.key in seen:
             text = f'upstream "{name}" has server {server.address} twice: name it once, with a weight'
             yield Finding(table, ("servers", index), text)
-        seen.add(server.address)
+        seen.add(server.key)
 
 
 def _fallback(model: Model, name: str, upstream: Upstream) -> Iterator[Finding]:
@@ -158,7 +194,7 @@ def _site_names(model: Model) -> Iterator[Finding]:
             seen.add(host)
             for listener in model.listeners(site):
                 other = first.setdefault((listener, host), name)
-                if other != name:
+                if other != name and not site.yields:
                     text = (
                         f'sites "{other}" and "{name}" both have the name "{host}" on listener "{listener}": keep one'
                     )
@@ -177,31 +213,40 @@ def _site(model: Model, name: str, site: Site) -> Iterator[Finding]:
     if site.key and not site.certificate:
         yield Finding(table, ("key",), f'site "{name}" has a key without certificate: add certificate = "PATH"')
     secure = [listener for listener in model.listeners(site) if listener in model.listen and model.listen[listener].tls]
-    if secure and not site.certificate and not site.key:
+    bare = not site.certificate and not site.key and not site.tls.reject and not site.tls.shared
+    if secure and bare:
         text = f'site "{name}" is on TLS listener "{secure[0]}" but has no certificate: add certificate and key'
         yield Finding(table, ("listen",), text)
-    seen: set[str] = set()
-    for index, route in enumerate(site.route):
-        if route.path in seen:
-            text = f'site "{name}" has two routes for path "{route.path}": keep one'
-            yield Finding((*table, "route", index), ("path",), text)
-        seen.add(route.path)
+    if site.certificate and site.key and len(each(site.certificate)) != len(each(site.key)):
+        text = f'site "{name}" has another number of keys than of certificates: each certificate has its key'
+        yield Finding(table, ("key",), text)
+    yield from _twice(name, table, site.route)
     yield from _headers(table, site)
 
 
+def _twice(name: str, table: Where, routes: Sequence[Route]) -> Iterator[Finding]:
+    """Routes that are written alike."""
+    seen: set[tuple[str, str]] = set()
+    for index, route in enumerate(routes):
+        written = ("prefix" if route.match == "first" else route.match, route.path)
+        if written in seen:
+            text = f'site "{name}" has two routes for path "{route.path}": keep one'
+            yield Finding((*table, "route", index), ("path",), text)
+        seen.add(written)
+        yield from _twice(name, (*table, "route", index), route.route)
+
+
 def _route(model: Model, table: Where, route: Route) -> Iterator[Finding]:
-    given = [key for key in ("upstream", "redirect", "reply", "files") if getattr(route, key) is not None]
-    if not given:
-        text = f'route "{route.path}" leads nowhere: add one of upstream, redirect, reply'
+    given = [key for key in DESTINATIONS if getattr(route, key) not in (None, False)]
+    if not given and not route.script:
+        text = f'route "{route.path}" leads nowhere: add one of upstream, files, redirect, reply'
         yield Finding(table, (), text)
     elif len(given) > 1:
-        text = f'route "{route.path}" has {" and ".join(given)}: keep exactly one of upstream, redirect, reply'
+        text = f'route "{route.path}" has {" and ".join(given)}: keep exactly one of upstream, files, redirect, reply'
         yield Finding(table, (given[1],), text)
-    if route.expires is not None and route.files is None:
-        yield Finding(table, ("expires",), "expires goes with files only: leave it out")
     if route.upstream is not None:
         yield from _unknown(table, "upstream", "upstream", "upstream", (route.upstream,), model.upstream, single=True)
-    yield from _unknown(table, "limits", "limit", "limit", route.limits, model.limit)
+    yield from _unknown(table, "limits", "limit", "limit", [one.name for one in route.limits], model.limit)
     if route.reply is not None and route.reply.body and route.reply.status in (204, 205, 304):
         text = f"a reply with status {route.reply.status} has no body: leave out body, or choose another status"
         yield Finding((*table, "reply"), ("body",), text)
@@ -216,7 +261,7 @@ def _unknown(
     for index, name in enumerate(names):
         place: Where = (key,) if single else (key, index)
         if name not in there:
-            remedy = nearest(name, there) or f"; add a table [{kind}.NAME] for it"
+            remedy = nearest(name, there) or (f"; add a table [{kind}.NAME] for it" if kind else "; add it")
             yield Finding(table, place, f"there is no {noun} {json.dumps(name, ensure_ascii=False)}{remedy}")
         elif name in names[:index]:
             yield Finding(table, place, f'{noun} "{name}" is named twice: remove one')

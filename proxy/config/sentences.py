@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from proxy.config.model import Model
 from proxy.config.source import Where
 from proxy.config.words import nearest
-from proxy.config.wrong_table import NOT_YET, belongs
+from proxy.config.wrong_table import belongs
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -107,8 +107,9 @@ def _missing(where: Where) -> str:
 
 def _unknown(where: Where) -> str:
     kind = field_class(where[:-1])
-    known = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-    near = nearest(str(where[-1]), [key for key in known if key not in NOT_YET])
+    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+    known = [field.alias or key for key, field in fields.items()]
+    near = nearest(str(where[-1]), known)
     homes = [table_name(home) for home in belongs(where)]
     if homes:
         # A slip of the pen is possible too; a list of all keys would only distract.

@@ -165,19 +165,62 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
     _change(tables, "pid", folder, _absolute)
     _change(tables.get("log"), "access", folder, _absolute)
     _change(tables.get("log"), "error", folder, _absolute)
+    _logs(tables.get("log"), "errors", folder)
     _change(tables.get("admin"), "listen", folder, _absolute_socket)
     for listener in _items(tables.get("listen")):
         _change(listener, "address", folder, _absolute_socket)
     for upstream in _items(tables.get("upstream")):
         servers = upstream.get("servers") if isinstance(upstream, dict) else None
+        _tls(upstream.get("tls") if isinstance(upstream, dict) else None, folder)
         for index, server in enumerate(servers if isinstance(servers, list) else ()):
             _change(server, "address", folder, _absolute_socket)
             _change(servers, index, folder, _absolute_socket)
     for site in _items(tables.get("site")):
-        _change(site, "certificate", folder, _absolute)
-        _change(site, "key", folder, _absolute)
-        for route in _items(site.get("route") if isinstance(site, dict) else None):
-            _change(route, "files", folder, _absolute)
+        for key in ("certificate", "key"):
+            _change(site, key, folder, _absolute_pem)
+            for index, _ in enumerate(_list(site, key)):
+                _change(site[key], index, folder, _absolute_pem)
+        _tls(site.get("tls") if isinstance(site, dict) else None, folder)
+        _folders(site, folder)
+
+
+def _tls(table: object, folder: Path) -> None:
+    """Make the files of a table of TLS absolute."""
+    for key in ("client_ca", "trusted_ca", "crl", "passwords", "certificate", "key"):
+        _change(table, key, folder, _absolute_pem)
+    for index, _ in enumerate(_list(table, "ticket_keys")):
+        _change(_list(table, "ticket_keys"), index, folder, _absolute)
+
+
+def _list(table: object, key: str) -> list[Any]:
+    found = table.get(key) if isinstance(table, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _folders(scope: object, folder: Path) -> None:
+    """Make the folders of a site or route absolute, and those of the routes inside it."""
+    proxy = scope.get("proxy") if isinstance(scope, dict) else None
+    _tls(proxy.get("tls") if isinstance(proxy, dict) else None, folder)
+    for key, change in (("files", _absolute), ("root", _absolute), ("alias", _absolute_alias)):
+        _change(scope, key, folder, change)
+    for key in ("logs", "error_logs"):
+        _logs(scope, key, folder)
+    _change(scope.get("auth_basic") if isinstance(scope, dict) else None, "users", folder, _absolute_pem)
+    for route in _items(scope.get("route") if isinstance(scope, dict) else None):
+        _folders(route, folder)
+
+
+def _logs(table: object, key: str, folder: Path) -> None:
+    """Make the files of logs absolute, which may be written as texts or as tables."""
+    logs = _list(table, key)
+    for index, log in enumerate(logs):
+        _change(logs, index, folder, _absolute_log)
+        _change(log, "path", folder, _absolute_log)
+
+
+def _absolute_log(path: str, folder: Path) -> str:
+    """A path that begins with a variable may be absolute already."""
+    return path if path.startswith("$") else _absolute(path, folder)
 
 
 def _items(value: object) -> Iterator[Any]:
@@ -197,6 +240,16 @@ def _change(holder: Any, key: str | int, folder: Path, change: Callable[[str, Pa
 
 def _absolute(path: str, folder: Path) -> str:
     return path if path in ("", "-", "off") else os.path.normpath(folder / path)
+
+
+def _absolute_pem(path: str, folder: Path) -> str:
+    """It may be the content itself, or begin with a variable."""
+    return path if path.startswith(("data:", "$")) else _absolute(path, folder)
+
+
+def _absolute_alias(path: str, folder: Path) -> str:
+    """One may begin with a variable, and means something by the slash at its end."""
+    return path if path.startswith("$") else _absolute(path, folder) + ("/" if path[1:].endswith("/") else "")
 
 
 def _absolute_socket(address: str, folder: Path) -> str:

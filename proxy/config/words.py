@@ -16,8 +16,10 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 
 from proxy.config import units
+from proxy.config.variables import NAMES, PREFIXES
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_UPSTREAM: Final = re.compile(r"[!#-&(-\[\]-~]+")
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5, as Latin-1
@@ -32,38 +34,8 @@ CONNECTION_FIELDS: Final = frozenset(
 )
 
 # What a format string of the access log may speak of, as `$name` or `${name}`.
-LOG_VARIABLES: Final = frozenset(
-    [
-        "remote_addr",
-        "remote_user",
-        "request",
-        "request_method",
-        "request_uri",
-        "uri",
-        "args",
-        "server_protocol",
-        "host",
-        "scheme",
-        "status",
-        "body_bytes_sent",
-        "request_length",
-        "request_time",
-        "request_id",
-        "site",
-        "upstream_addr",
-        "upstream_status",
-        "upstream_connect_time",
-        "upstream_header_time",
-        "upstream_response_time",
-        "upstream_queue_time",
-        "limit_req_status",
-        "fault",
-        "time_local",
-        "msec",
-        "time_iso8601",
-    ]
-)
-LOG_PREFIXES: Final = ("http_", "cookie_")  # with the name of a header field or cookie behind them
+LOG_VARIABLES: Final = NAMES
+LOG_PREFIXES: Final = PREFIXES  # with the name of a header field or cookie behind them
 
 # What a redirect may repeat of the request: its host without port, "http" or "https", its path and query.
 PLACEHOLDERS: Final = ("{host}", "{scheme}", "{path}")
@@ -86,6 +58,20 @@ def name(value: str) -> str:
     """The name of a listener, limit, upstream or site."""
     if not _NAME.fullmatch(value):
         raise ValueError('must be a name of letters, digits, "_", "-" and "."')
+    return value
+
+
+def upstream_name(value: str) -> str:
+    """The name of an upstream: a name, or an address that stands for itself, such as "127.0.0.1:8001"."""
+    if not _UPSTREAM.fullmatch(value):
+        raise ValueError("must be a name of letters, digits and signs, without blanks, quotes and backslashes")
+    return value
+
+
+def cookie_name(value: str) -> str:
+    """The name of a cookie (RFC 6265 section 4.1.1)."""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError('must be the name of a cookie: letters, digits and signs, no blanks, "=" and ";"')
     return value
 
 
@@ -169,6 +155,25 @@ def host_name(value: str) -> str:
     return ("*." if value.startswith("*.") else "") + plain
 
 
+def site_name(value: str) -> str:
+    """A site's name: `host_name`, "www.example.*", ".example.com", "~expression", or "" for requests without Host."""
+    if value.startswith("~"):
+        expression(value[1:])
+        return value
+    if value.endswith(".*"):
+        return host_name(value[:-2]) + ".*"
+    if value.startswith(".") and len(value) > 1:
+        return "." + host_name(value[1:])
+    return host_name(value) if value else value
+
+
+def expression(value: str) -> str:
+    """A regular expression over paths or names, as nginx writes it (`policy.pattern` reads it)."""
+    if not value or "\0" in value:
+        raise ValueError("must be a regular expression")
+    return value
+
+
 def header_name(value: str) -> str:
     """The name of a header field that may be edited."""
     if not _TOKEN.fullmatch(value):
@@ -193,7 +198,9 @@ def header_value(value: str) -> str:
 
 
 def limit_key(value: str) -> str:
-    """What a limit counts by: address, site, route, header:NAME or cookie:NAME."""
+    """What a limit counts by: address, site, route, header:NAME, cookie:NAME, or a text with variables."""
+    if "$" in value:
+        return value
     kind, colon, argument = value.partition(":")
     if kind in ("header", "cookie"):
         if not _TOKEN.fullmatch(argument):
@@ -203,16 +210,24 @@ def limit_key(value: str) -> str:
         if colon:
             raise ValueError(f'must be "{kind}" alone, without ":"')
         return value
-    raise ValueError('must be "address", "site", "route", "header:NAME" or "cookie:NAME"')
+    raise ValueError('must be "address", "site", "route", "header:NAME", "cookie:NAME" or a text with $variables')
 
 
 def route_path(value: str) -> str:
     """The beginning of the paths a route answers."""
     if not value.startswith("/"):
         raise ValueError(f'must begin with "/": write {json.dumps("/" + value, ensure_ascii=False)}')
-    if re.search(r"[\x00-\x20\x7f?#]", value):
-        raise ValueError('must be a path alone, without spaces, "?" or "#"')
+    if re.search(r"[\x00-\x1f\x7f?#]", value):
+        raise ValueError('must be a path alone, without control characters, "?" or "#"')
     return value
+
+
+def asked_path(value: str) -> str:
+    """A path that we ask a backend for, with a query or without."""
+    path, mark, query = value.partition("?")
+    if re.search(r"[\x00-\x20\x7f#]", value):
+        raise ValueError('must be a path with or without a query, and hold no spaces and no "#"')
+    return route_path(path) + mark + query
 
 
 def redirect_target(value: str) -> str:
@@ -227,8 +242,8 @@ def redirect_target(value: str) -> str:
 def log_format(value: str) -> str:
     """The form of an access log's lines: "combined", "json", or text with variables that exist."""
     found = [braced or plain for braced, plain in _VARIABLE.findall(value)]
-    if value not in ("combined", "json") and not found:
-        raise ValueError('must be "combined", "json" or a format string with $variables')
+    if not found and not _NAME.fullmatch(value):
+        raise ValueError("must be the name of a format, or a format string with $variables")
     for word in found:
         if word not in LOG_VARIABLES and not any(word.startswith(start) and word != start for start in LOG_PREFIXES):
             close = difflib.get_close_matches(word, [*LOG_VARIABLES, *LOG_PREFIXES], n=1, cutoff=0.5)
@@ -281,16 +296,19 @@ Period = Annotated[float, BeforeValidator(units.duration), Field(gt=0), WithJson
 Size = Annotated[int, BeforeValidator(units.size), WithJsonSchema(_SIZE_SCHEMA)]
 Rate = Annotated[int, BeforeValidator(units.rate), WithJsonSchema({"type": "string", "pattern": r"^\d+r/[sm]$"})]
 Name = Annotated[str, AfterValidator(name)]
+UpstreamName = Annotated[str, AfterValidator(upstream_name)]
+CookieName = Annotated[str, AfterValidator(cookie_name)]
 Path = Annotated[str, AfterValidator(text_path)]
 ListenAddress = Annotated[str, AfterValidator(listen_address)]
 ServerAddress = Annotated[str, AfterValidator(server_address)]
 Network = Annotated[str, AfterValidator(network)]
-HostName = Annotated[str, AfterValidator(host_name)]
+SiteName = Annotated[str, AfterValidator(site_name)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 ResponseHeaderName = Annotated[str, AfterValidator(response_header_name)]
 HeaderValue = Annotated[str, AfterValidator(header_value)]
 LimitKey = Annotated[str, AfterValidator(limit_key)]
 RoutePath = Annotated[str, AfterValidator(route_path)]
+AskedPath = Annotated[str, AfterValidator(asked_path)]
 RedirectTarget = Annotated[str, AfterValidator(redirect_target)]
 RetryCause = Annotated[str | int, BeforeValidator(retry_cause)]
 StatusRange = Annotated[str, BeforeValidator(status_range)]

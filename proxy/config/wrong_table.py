@@ -17,15 +17,10 @@ from proxy.config.source import Where
 MOST: Final = 2  # tables that are named
 NAME: Final = "NAME"  # stands for whatever a listener, limit, upstream or site is called
 
-# Keys of the contract that this version refuses: nobody is led to them.
-NOT_YET: Final = frozenset(["files", "expires"])
-
 
 def belongs(where: Where) -> list[Where]:
     """The tables that have the last key of a path, the nearest first; none if no table has it."""
     key = str(where[-1])
-    if key in NOT_YET:
-        return []
     here = tuple(part for part in where[:-1] if isinstance(part, str))
     homes = [_named(table, here) for table, keys in _tables((), Model) if key in keys]
     homes.sort(key=lambda home: (-_shared(home, here), len(home)))
@@ -33,12 +28,15 @@ def belongs(where: Where) -> list[Where]:
     return list(closest[:MOST])
 
 
-def _tables(where: tuple[str, ...], kind: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Every table of the Model, and the keys it has."""
-    yield where, set(kind.model_fields)
+def _tables(
+    where: tuple[str, ...], kind: type[BaseModel], around: tuple[type[BaseModel], ...] = ()
+) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Every table of the Model, and the keys it has; a table inside its own kind is not told twice."""
+    yield where, {field.alias or key for key, field in kind.model_fields.items()}
     for key, field in kind.model_fields.items():
         for inner, named in _models(field.annotation):
-            yield from _tables((*where, key, NAME) if named else (*where, key), inner)
+            if inner is not kind and inner not in around:
+                yield from _tables((*where, key, NAME) if named else (*where, key), inner, (*around, kind))
 
 
 def _models(annotation: Any, named: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:

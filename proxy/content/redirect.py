@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from proxy import engine, faults
 from proxy.exchange import Exchange
+from proxy.http.escape import escaped_path
 from proxy.http.target import host_name
+from proxy.policy import attempts
+from proxy.policy.script import unbroken
 from proxy.verdict import Reply
+
+
+def with_slash(exchange: Exchange) -> Reply:
+    """The redirect to the same path with a slash at its end, and never to another host."""
+    course = exchange.course
+    uri, args = (exchange.line.path, exchange.line.query) if course is None else (course.uri, course.args)
+    place = escaped_path(b"/" + uri.lstrip(b"/")) + b"/" + (b"?" + args if args else b"")
+    return Reply(301, fields=b"Location: %b\r\n" % unbroken(place))
 
 
 class Redirect:
@@ -40,6 +53,39 @@ class FixedReply:
     def send(self, exchange: Exchange) -> None:
         """Answer."""
         engine.reply(exchange, self._reply)
+
+
+class SlashAdded:
+    """Sends the client to the same path with a slash at its end."""
+
+    __slots__ = ()
+
+    def send(self, exchange: Exchange) -> None:
+        """Answer."""
+        engine.reply(exchange, with_slash(exchange))
+
+
+class Unlive:
+    """Stands in for an upstream of this name that has no backend to give, as nginx does it: with 502, and with the
+    upstream itself as who was asked."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+
+    def send(self, exchange: Exchange) -> None:
+        """Answer 502, or what the last attempt has failed with if nobody is left who was not asked."""
+        left = not exchange.tried or _able(exchange) > len(exchange.tried)
+        if left:
+            attempts.nobody(exchange, self._name, faults.NO_LIVE.status)
+        engine.failed(exchange, faults.NO_LIVE if left else faults.NO_BACKEND)
+
+
+def _able(exchange: Exchange) -> int:
+    """How many backends the upstream of the last attempt has, but for those that are down."""
+    group: Any = exchange.tried[-1].upstream
+    return sum(not backend.down for backend in group.backends)
 
 
 class Nowhere:

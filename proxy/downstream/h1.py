@@ -13,57 +13,60 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
-from proxy.downstream.leave import Leave, reset
-from proxy.downstream.slow import SlowClient
+from proxy.downstream.leave import Leave
+from proxy.downstream.slow import PART
 from proxy.downstream.upload import STUFFED, Upload
-from proxy.exchange import Client, Exchange, Route
+from proxy.downstream.writer import Writer
+from proxy.exchange import Exchange, Route
 from proxy.faults import Fault
-from proxy.http.chunked import LAST, chunk
 from proxy.http.headers import EMPTY_LINES, mended
 from proxy.http.message import NOTHING, RequestHead, ResponseHead
-from proxy.http.render import render_head, render_reply
+from proxy.http.render import render_switch
+from proxy.parties import Client, Connection
 from proxy.verdict import Reply
 
 if TYPE_CHECKING:
     import asyncio
 
     from proxy.downstream.listener import Listener
+    from proxy.http.proxy_protocol import Proxied
     from proxy.timeouts import Timeouts
 
-WRITE_HIGH: Final = 65536  # bytes to a slow client that are held before the backend is asked to stop
-
+OPTIONS: Final = Reply(200, b"", faults.METHOD_REFUSED.fields)  # the answer to who asks what is possible here
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Http1:
+class Http1(Writer):
     """A client connection. It is its own protocol for uvloop, and the Downstream of its exchanges."""
 
     __slots__ = (
-        "_begun", "_blocked", "_chunking", "_keep", "_live", "_paused", "_pumping", "_slow", "_tunnel", "_upload",
-        "client", "clock", "due", "exchange", "listener", "transport"
+        "_ahead", "_begun", "_connection", "_mended", "_paused", "_pumping", "_upload", "client", "proxied", "requests"
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.clock = listener.clock
-        self.due = NEVER
-        self.exchange: Exchange | None = None
+        super().__init__(listener)
+        self.client: Client
+        self.requests = 0  # that began here
+        self.proxied: Proxied | None = None  # what a PROXY header said of the connection
+        self._mended = (0, 0)  # the number of a request, and of the bare line feeds in its head
+        self._ahead = 0  # the number of the request that was sent ahead, if one was
+        self._connection: Connection | None = None  # its facts, when somebody has asked
         self._begun = b""  # bytes read that no exchange has taken
         self._upload: Upload | None = None
-        self._keep = True  # the connection outlives its exchange
-        self._chunking = False  # the response body is sent in chunks
         self._pumping = False  # `_pump` is at work further up the stack
-        self._paused = self._blocked = self._tunnel = False
-        self._slow: SlowClient | None = None  # while the client does not keep up
-        self._live = False  # the answer is not to be kept for a slow client
+        self._paused = False  # nothing is read
 
     # --- the connection -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """The client has connected (and finished its TLS handshake)."""
-        self.transport: asyncio.Transport | None = transport
-        transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_HIGH // 4)
-        self.client: Client = self.listener.admit(self, transport)
+        """The client has connected."""
+        self.begin(transport, self.listener.admit(self, transport))
+
+    def begin(self, transport: asyncio.Transport, client: Client) -> None:
+        """The connection is there, and its TLS if it has any: a request can come."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=PART, low=PART // 4)
+        self.client = client if self.proxied is None else self.listener.introduced(client, self.proxied)
         self.due = self.clock.now + self.listener.timeouts.client_header
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,25 +89,16 @@ class Http1:
             engine.left(self.exchange)
         return False
 
-    def pause_writing(self) -> None:
-        """The client does not keep up."""
-        self._blocked = True
-        exchange = self.exchange
-        if exchange is not None and self.transport is not None:
-            self.due = self.clock.now + exchange.route.timeouts.send
-            if self._slow is None:
-                kept = exchange.link is not None and not self._live and exchange.route.response_buffering
-                self._slow = SlowClient(self.transport, exchange, self.listener.spool() if kept else None)
-
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._blocked = False
         exchange = self.exchange
         if exchange is not None:
-            waits = not exchange.upload_done and not self._paused
-            self.due = self.clock.now + exchange.route.timeouts.client_body if waits else NEVER
-            if self._slow is not None and self._slow.feed():
+            if self._slow is None or self._slow.feed():
                 self._slow = None
+                upload = self._upload
+                waits = upload is not None and not exchange.upload_done and not self._paused
+                self.due = upload.patience() if upload is not None and waits else NEVER
         elif self.transport is not None:
             self._slow = None
             self.due = self.clock.now + self.listener.timeouts.client_idle
@@ -118,16 +112,21 @@ class Http1:
         exchange = self.exchange
         if self.transport is None:
             self.due = NEVER
-        elif self._blocked and self._slow is not None and self._slow.moves():
+        elif self._slow is not None and self._slow.moves():
             self.due = now + self._slow.patience
         elif exchange is not None:
-            engine.failed(exchange, faults.CLIENT_STALLED if self._blocked else faults.BODY_TIMEOUT)
+            engine.failed(exchange, faults.CLIENT_STALLED if self._slow is not None else faults.BODY_TIMEOUT)
         elif self._blocked:
             self.abort()
         elif self._begun:
             self.refuse(faults.HEADER_TIMEOUT)
         else:
             self._close(False, self.listener.timeouts)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the beginning of a request is here."""
+        return bool(self._begun)
 
     # --- requests -------------------------------------------------------------------------------------------------
 
@@ -160,21 +159,25 @@ class Http1:
 
         `fresh`: the header deadline does not run yet; activity alone must not extend it.
         """
+        seen = 0 if fresh else max(0, len(self._begun) - 3)  # bytes in which no head ends
         self._begun = b""
         self._pumping = True
         reader = self.listener.reader
         while data and self.exchange is None and self.transport is not None and not self._blocked:
             if reader.bare_lf:
-                data = mended(data)
+                data = self._mend(data, seen)
             empty = EMPTY_LINES.match(data)
             if empty is not None:  # RFC 9112 section 2.2: to be ignored before a request
                 data = data[empty.end() :]
+                seen = 0
                 continue
-            end = data.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n", seen)
             if end < 0:
-                self._unfinished(data, fresh)
+                self._unfinished(data, fresh, seen)
                 break
             data = self._message(data, end + 4)
+            seen = 0
+            self._ahead = self.requests + 1
             fresh = True
         self._pumping = False
         if self.transport is not None:
@@ -182,9 +185,16 @@ class Http1:
             if len(data) > STUFFED and (self.exchange is not None or self._blocked):
                 self._read(False)
 
-    def _unfinished(self, data: bytes, fresh: bool) -> None:
+    def _mend(self, data: bytes, seen: int) -> bytes:
+        """Take bare line feeds of a head for line ends."""
+        whole = mended(data, seen)
+        if len(whole) > len(data):
+            self._mended = (self.requests + 1, len(whole) - len(data))
+        return whole
+
+    def _unfinished(self, data: bytes, fresh: bool, seen: int) -> None:
         """A head that is not whole: give it time, unless it is hopeless."""
-        fault = self.listener.reader.hopeless(data)
+        fault = self.listener.reader.hopeless(data, seen)
         if fault is not None:
             self.refuse(fault)
         elif fresh and data != b"\r":  # an empty line is no request and does not start its time
@@ -194,7 +204,8 @@ class Http1:
         """A head that ends before `end`: begin its exchange. Gives back what comes behind the message."""
         raw, data = data[:end], data[end:]
         reader = self.listener.reader
-        exchange = self._exchange(reader.heads.get(raw) or reader.read(raw))
+        head = reader.heads.get(raw) or reader.read(raw)
+        exchange = self._exchange(head)
         fault, fields = exchange.fault, exchange.fields
         if fault is None and (fields.length > 0 or fields.chunked):
             self._upload = upload = Upload(exchange, self.listener.spools)
@@ -204,10 +215,15 @@ class Http1:
                     return data
             else:
                 fault = faults.BODY_TOO_LARGE
+        elif fields.expects and fault is None and head.line.minor and self.transport is not None:
+            self.transport.write(CONTINUE)  # of a body that is empty: we need not, but some wait
         if fault is not None:
             engine.failed(exchange, fault)
             return b""
-        engine.advance(exchange)
+        if head.last_hop:
+            engine.reply(exchange, OPTIONS)
+        else:
+            engine.advance(exchange)
         return data
 
     def _exchange(self, head: RequestHead) -> Exchange:
@@ -216,7 +232,8 @@ class Http1:
         route: Route = head.route if head.sites is listener.sites else listener.route(head)  # type: ignore[assignment]
         self.exchange = exchange = Exchange(self, self.client, head.line, fields, self.clock, route)
         self.due = NEVER
-        self._keep = head.keep and not listener.draining
+        self.requests += 1
+        self._keep = head.keep and self.requests < listener.most_requests
         exchange.fault = head.fault
         exchange.request_id = fields.request_id or next(listener.ids)
         if self.client.trusted:
@@ -224,12 +241,10 @@ class Http1:
         return exchange
 
     def _take(self, exchange: Exchange, upload: Upload, data: bytes) -> bytes:
-        if not self._blocked:
-            waits = upload.expects and exchange.link is None  # for our 100 (Continue): it is we who are late
-            self.due = NEVER if waits else self.clock.now + exchange.route.timeouts.client_body
         rest = upload.take(data)
-        if exchange.upload_done and self.exchange is exchange and not self._blocked:
-            self.due = NEVER
+        if self.exchange is exchange and self._slow is None and not self._paused:
+            waits = upload.expects and exchange.link is None  # for our 100 (Continue): it is we who are late
+            self.due = NEVER if waits or exchange.upload_done else upload.patience()
         return rest
 
     def refuse(self, fault: Fault) -> None:
@@ -241,75 +256,18 @@ class Http1:
 
     # --- responses: what the engine and links call ------------------------------------------------------------------
 
-    def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
-        """Send a final response head with the first part of the body, or all of it, in one write."""
-        transport = self.transport
-        if transport is None:
-            return
-        exchange.replied = True
-        exchange.body_out = len(body)
-        self._live = head.live
-        if end and not exchange.upload_done:
-            self._keep = False  # the rest of the request will not be read
-        minor = exchange.line.minor
-        if head.simple and self._keep and minor and not exchange.extra_fields:
-            self._chunking = False
-            if head.dated:
-                transport.write(head.whole + body)
-            else:
-                transport.write(b"".join((head.forward, self.clock.date, b"\r\n", body)))
-            return
-        bodyless = head.bodyless or exchange.line.method == b"HEAD"
-        endless = head.length < 0 and not bodyless  # with chunks, or else the end of the connection is its end
-        self._chunking, self._keep = endless and minor == 1, self._keep and not (endless and minor == 0)
-        lines = render_head(head, exchange.extra_fields, self.clock.date, self._chunking, self._keep, minor)
-        if self._chunking:
-            body = (chunk(body) if body else b"") + (LAST if end else b"")
-        transport.write(lines + body)
-
-    def interim(self, exchange: Exchange, head: ResponseHead) -> None:
-        """Send a 1xx response (RFC 9110 section 15.2: not to HTTP/1.0 clients)."""
-        if self.transport is not None and exchange.line.minor == 1:
-            self.transport.write(head.forward + b"\r\n")
-
-    def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
-        """Send more of the response body."""
-        transport, exchange = self.transport, self.exchange
-        if transport is None or exchange is None:
-            return
-        exchange.body_out += len(data)
-        if self._chunking:
-            data = chunk(data) if data else b""
-            if end:
-                data += b"0\r\n%b\r\n" % trailers if trailers else LAST
-        if data and self._slow is not None:
-            self._slow.add(data)
-        elif data:
-            transport.write(data)
-
-    def behind(self) -> bool:
-        """Whether the client has still to take some of an answer that is whole."""
-        return self._slow is not None and self._slow.left > 0 and self.transport is not None
-
-    def reply(self, exchange: Exchange, reply: Reply) -> None:
-        """Send an answer of our own."""
-        if self.transport is None:
-            return
-        exchange.replied = True
-        if reply.close or not exchange.upload_done:
-            self._keep = False
-        lines = self.clock.date + exchange.extra_fields
-        head, body = render_reply(reply, exchange.route.edits, lines, self._keep, exchange.line.minor)
-        if exchange.line.method == b"HEAD":
-            body = b""
-        exchange.body_out = len(body)
-        self.transport.write(head + body)
-
-    def abort(self) -> None:
-        """Break off: a reset, so that even a body that ends with the connection is seen not to be whole."""
-        transport, self.transport = self.transport, None
-        if transport is not None:
-            reset(transport)
+    @property
+    def connection(self) -> Connection:
+        """What is known of the connection."""
+        known = self._connection
+        if known is None:
+            self._connection = known = self.listener.facts(self.transport)
+        known.requests = self.requests
+        known.piped = self.requests == self._ahead
+        known.keeps = self._keep
+        known.mended = self._mended[1] if self._mended[0] == self.requests else 0
+        known.proxied = self.proxied
+        return known
 
     def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
         """Become a tunnel, and pass on what the client sent ahead."""
@@ -317,7 +275,8 @@ class Http1:
             return
         self._tunnel = self._live = exchange.replied = True
         self._keep = self._chunking = False
-        self.transport.write(b"%bConnection: upgrade\r\nUpgrade: websocket\r\n\r\n%b" % (head.forward, rest))
+        exchange.body_out += len(rest)
+        self.transport.write(render_switch(head) + rest)
         ahead, self._begun = self._begun, b""
         if ahead:
             self.data_received(ahead)
@@ -333,14 +292,18 @@ class Http1:
         if self.transport is None or exchange is None:
             return
         if not self._keep or not exchange.upload_done or self._tunnel:
-            linger = not exchange.upload_done or bool(self._begun) or self._pumping
-            self._close(linger, exchange.route.timeouts)
+            ahead = self._pumping and self.transport.can_write_eof()  # TLS closes both ways: waiting delays its end
+            linger = not exchange.upload_done or bool(self._begun) or ahead
+            body = not exchange.upload_done and exchange.fault is not faults.BAD_REQUEST
+            self._close(linger, exchange.route.timeouts, body)
             return
         if self._paused:
             self._read(True)
         timeouts = exchange.route.timeouts
-        self.due = self.clock.now + (timeouts.send if self._blocked else timeouts.client_idle)
+        if self._slow is None:
+            self.due = self.clock.now + (timeouts.send if self._blocked else timeouts.client_idle)
         if self._begun and not self._pumping:
+            self._ahead = self.requests + 1
             self._pump(self._begun, True)
 
     # --- reading and closing ----------------------------------------------------------------------------------------
@@ -349,7 +312,7 @@ class Http1:
         """Stop reading the request body."""
         if self._upload is not None:
             self._upload.hold()
-        if not self._blocked:
+        if self._slow is None:
             self.due = NEVER
         self._read(False)
 
@@ -358,8 +321,8 @@ class Http1:
         exchange = self.exchange
         if exchange is not None and not exchange.upload_done and self._upload is not None:
             self._upload.release()
-            if not self._blocked:
-                self.due = self.clock.now + exchange.route.timeouts.client_body
+            if self._slow is None:
+                self.due = self._upload.patience()
         self._read(True)
 
     def accept(self, whole: bool = False) -> None:
@@ -379,6 +342,27 @@ class Http1:
         if self.exchange is None and not self._begun:
             self.due = min(self.due, self.clock.now)
 
+    @property
+    def served(self) -> bool:
+        """Whether it is between two requests."""
+        return self.requests > 0 and not self._begun
+
+    @property
+    def idle_since(self) -> float:
+        """Since when there has been no whole request, by the listener's times; NEVER while there is one, while its
+        client has still to take the last answer, or when it is going already."""
+        if self.exchange is not None or self.transport is None or self._blocked:
+            return NEVER
+        timeouts = self.listener.timeouts
+        return self.due - (timeouts.client_idle if self.served else timeouts.client_header)
+
+    def give_way(self) -> None:
+        """Make room for another connection: close at once, without a word that nobody would read."""
+        transport, self.transport = self.transport, None
+        self.due = NEVER
+        if transport is not None:
+            transport.abort()
+
     def _read(self, on: bool) -> None:
         transport = self.transport
         if transport is not None and self._paused is on:
@@ -388,10 +372,10 @@ class Http1:
             else:
                 transport.pause_reading()
 
-    def _close(self, linger: bool, timeouts: Timeouts) -> None:
-        """Close behind what has been written; `linger` if the client may still be sending."""
+    def _close(self, linger: bool, timeouts: Timeouts, body: bool = False) -> None:
+        """Close behind what has been written; `linger` if the client may still be sending, a `body` perhaps."""
         transport, self.transport = self.transport, None
         self.due = NEVER
         self._begun = b""
         if transport is not None and not transport.is_closing():  # else `connection_lost` is on its way to us
-            self.listener.replace(self, Leave(self.listener, transport, linger, timeouts))
+            self.listener.replace(self, Leave(self.listener, transport, linger, timeouts, body))

@@ -13,23 +13,31 @@ import ssl
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.clock import Clock, Wheel
 from proxy.downstream.capacity import Capacity
+from proxy.downstream.doorstep import Doorstep
 from proxy.downstream.h1 import Http1
+from proxy.downstream.handshake import handshake_of
+from proxy.downstream.herald import Heralds
 from proxy.downstream.leave import Leave
 from proxy.downstream.reader import HeadReader
 from proxy.downstream.spool import Spool, Spools
-from proxy.exchange import Client
+from proxy.downstream.telling import Telling
 from proxy.http.message import RequestFields, RequestHead
+from proxy.http.proxy_protocol import Proxied
 from proxy.http.render import render_identity
 from proxy.http.target import valid_host
+from proxy.parties import Client, Connection
 from proxy.policy.routing import Sites
 from proxy.timeouts import Timeouts
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+
+ANY: Final = 1 << 62  # requests of a connection
 
 
 class Trust:
@@ -79,20 +87,20 @@ def request_ids(seed: bytes) -> Iterator[bytes]:
 
 
 class Listener:
-    """An address and its open connections. `draining` closes each of them at the end of its exchange.
+    """An address and its open connections, each closed at the end of its exchange when it has had `most_requests`.
 
     `ids` are the ids of its requests.
     """
 
     __slots__ = (
         "_count",
-        "_placed",
+        "_serial",
         "capacity",
         "clock",
         "connections",
-        "draining",
         "ids",
         "most_kept",
+        "most_requests",
         "name",
         "reader",
         "scheme",
@@ -111,11 +119,11 @@ class Listener:
         self.scheme = scheme
         self.clock = clock
         self.wheel = wheel
-        self.connections: set[Http1 | Leave] = set()
-        self.draining = False
-        self.server: asyncio.Server | None = None
+        self.connections: set[Http1 | Doorstep | Leave] = set()
+        self.most_requests = ANY
+        self.server: asyncio.Server | Heralds | None = None
         self._count = counter
-        self._placed: dict[object, Client | None] = {}  # connections that have a place, and as whom they are counted
+        self._serial = 0
         self.capacity = capacity
         self.ids = request_ids(os.urandom(8))
         self.sites: Sites
@@ -136,21 +144,31 @@ class Listener:
         self.timeouts = timeouts
         self.trust = trust
         for connection in self.connections:
-            if isinstance(connection, Http1) and connection.transport is not None:
-                connection.client = self.who(connection.transport)
+            if isinstance(connection, Http1 | Doorstep) and connection.transport is not None:
+                client = self.who(connection.transport)
+                proxied = connection.proxied if isinstance(connection, Http1) else None
+                connection.client = client if proxied is None else self.introduced(client, proxied)
 
-    async def open(self, sock: object, context: ssl.SSLContext | None) -> None:
-        """Accept on a socket that listens already. With TLS a handshake has 10 s (60 s is asyncio's default)."""
-        loop = asyncio.get_running_loop()
-        limits: dict[str, float] = {}
-        if context is not None:
-            # uvloop counts the second from the close on, while what was written may still be going out.
-            limits = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": self.timeouts.send}
-        self.server = await loop.create_server(lambda: Http1(self), sock=sock, ssl=context, **limits)  # type: ignore[call-overload]
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None, heralded: bool = False) -> None:
+        """Accept on a socket that listens already.
+
+        `heralded`: connections begin with a PROXY header.
+        """
+        if heralded:
+            self.server = Heralds(self, sock, lambda proxied: self._made(context, proxied))
+        else:
+            loop = asyncio.get_running_loop()
+            self.server = await loop.create_server(lambda: self._made(context), sock=sock)  # type: ignore[arg-type,return-value]
+
+    def _made(self, context: ssl.SSLContext | None, proxied: Proxied | None = None) -> Http1 | Doorstep:
+        """The protocol of a new connection, which may have had a PROXY header before it."""
+        connection = Telling(self) if self.reader.dialect.lenient else Http1(self)
+        connection.proxied = proxied
+        return connection if context is None else Doorstep(self, connection, context)
 
     def close(self) -> None:
         """Accept no more, and close each connection when its exchange is over."""
-        self.draining = True
+        self.most_requests = 0
         if self.server is not None:
             self.server.close()
         for connection in tuple(self.connections):
@@ -166,17 +184,15 @@ class Listener:
         """Where an answer waits for its client; None when none is to be kept."""
         return self.spools.open(self.most_kept) if self.most_kept else None
 
-    def admit(self, connection: Http1, transport: asyncio.Transport) -> Client:
+    def admit(self, connection: Http1 | Doorstep, transport: asyncio.Transport) -> Client:
         """A new connection; gives back who it is. One for which there is no place is closed at once."""
         client = self.who(transport)
-        admitted = self.capacity.admits(client, self.connections, self.clock.now)
+        admitted = self.capacity.admits(connection, client, self.clock.now)
         self.connections.add(connection)
         self.wheel.add(connection)
         self._count(1)
         if not admitted:
             transport.abort()
-        else:
-            self._placed[connection] = client if self.capacity.per_address else None
         return client
 
     def who(self, transport: asyncio.BaseTransport) -> Client:
@@ -192,22 +208,43 @@ class Listener:
         trusted = bool(self.trust.networks) and self.trust.holds(address)
         return Client(text, address.packed, self.scheme, render_identity(text, self.scheme), trusted)
 
-    def replace(self, connection: Http1, leave: Leave) -> None:
-        """A connection is over, and another looks after its end."""
+    def introduced(self, peer: Client, proxied: Proxied) -> Client:
+        """The client that a PROXY header names, if its peer is trusted and names one."""
+        if not peer.trusted or not proxied.address:
+            return peer
+        identity = render_identity(proxied.address, self.scheme)
+        trusted = self.trust.holds(parsed_address(proxied.address.decode()))
+        return Client(proxied.address, proxied.packed, self.scheme, identity, trusted, port=proxied.port)
+
+    def facts(self, transport: asyncio.BaseTransport | None) -> Connection:
+        """What is known of a connection beyond its client, for those who ask."""
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        own = transport.get_extra_info("sockname") if transport is not None else None
+        address, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("unix:", 0)
+        server, server_port = (own[0], own[1]) if isinstance(own, tuple) else (f"unix:{own or ''}", 0)
+        known = Connection(address.partition("%")[0].encode(), port, server.partition("%")[0].encode(), server_port)
+        self._serial += 1
+        known.serial = self._serial
+        known.opened = self.clock.now
+        known.tls = handshake_of(transport.get_extra_info("ssl_object")) if transport is not None else None
+        return known
+
+    def replace(self, connection: Http1 | Doorstep, heir: Http1 | Leave) -> None:
+        """A connection has come to its next part, its TLS or its end, and another looks after that."""
         self.connections.discard(connection)
         self.wheel.discard(connection)
-        self.connections.add(leave)
-        self.wheel.add(leave)
-        if connection in self._placed:
-            self._placed[leave] = self._placed.pop(connection)
+        self.connections.add(heir)
+        self.wheel.add(heir)
+        self.capacity.succeed(connection, heir)
 
-    def dismiss(self, connection: Http1 | Leave) -> None:
-        """A connection is gone."""
+    def dismiss(self, connection: Http1 | Doorstep | Leave) -> None:
+        """A connection is gone, if it has ever been here: of one whose handshake failed the loop tells its Http1."""
+        if connection not in self.connections:
+            return
         self.connections.discard(connection)
         self.wheel.discard(connection)
         self._count(-1)
-        if connection in self._placed:
-            self.capacity.leave(self._placed.pop(connection))
+        self.capacity.leave(connection)
 
     def believe(self, peer: Client, fields: RequestFields) -> Client:
         """The client that a trusted peer speaks for: the right-most address of X-Forwarded-For that is not trusted

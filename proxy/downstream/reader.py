@@ -15,43 +15,37 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from proxy import faults
+from proxy.http.collector import Collector
+from proxy.http.dialect import STRICT, Dialect
 from proxy.http.headers import BARE_LF
-from proxy.http.message import Field, RequestFields, RequestHead, RequestLine
-from proxy.http.request import joint_fault, judge_request
+from proxy.http.message import RequestFields, RequestHead, RequestLine
+from proxy.http.request import addressed, hops_left, joint_fault, judge_request
 from proxy.http.target import read_request_line
 
 MEMO: Final = 1024  # entries
 LONGEST_LINE: Final = 1024  # bytes of a line that is remembered
 LONGEST_BLOCK: Final = 4096  # bytes of a block that is remembered
 
-TOO_LARGE: Final = RequestFields((), faults.HEAD_TOO_LARGE)
 _ANY_LINE: Final = b"GET / HTTP/1.1\r\n"  # the real one has rules of its own, see http.target
-
-
-class _Collector:
-    """The callbacks of httptools: gathers the fields and notes that the head is whole."""
-
-    __slots__ = ("fields", "whole")
-
-    def __init__(self) -> None:
-        self.fields: list[Field] = []
-        self.whole = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self.whole = True
 
 
 class HeadReader:
     """Reads the two parts of request heads within limits: bytes of a head and of a target, number of fields."""
 
-    __slots__ = ("bare_lf", "blocks", "heads", "lines", "max_fields", "max_head", "max_target", "whole")
+    __slots__ = (
+        "_too_large", "bare_lf", "blocks", "dialect", "heads", "lines", "max_fields", "max_head", "max_target", "whole"
+    )  # fmt: skip
 
     def __init__(
-        self, max_head: int = 32768, max_fields: int = 100, max_target: int = 8192, bare_lf: bool = False
+        self,
+        max_head: int = 32768,
+        max_fields: int = 100,
+        max_target: int = 8192,
+        bare_lf: bool = False,
+        dialect: Dialect = STRICT,
     ) -> None:
+        self.dialect = dialect
+        self._too_large = faults.HEAD_OVERSIZED if dialect.lenient else faults.HEAD_TOO_LARGE
         self.max_head = max_head
         self.max_fields = max_fields
         self.max_target = max_target
@@ -73,19 +67,21 @@ class HeadReader:
         fields = self.blocks.get(raw)
         if fields is None:
             known = False
-            fields = self._block(raw) if len(head) <= self.max_head + 4 else TOO_LARGE
-        read = RequestHead(line, fields, joint_fault(line, fields))
+            fields = self._block(raw) if len(head) <= self.max_head + 4 else RequestFields((), self._too_large)
+        if self.dialect.lenient:
+            fields = addressed(line, fields, self.dialect)
+        read = RequestHead(line, fields, joint_fault(line, fields), hops_left(line, fields) == 0)
         if known and read.fault is None:
             if len(self.heads) >= MEMO:
                 self.heads.clear()
                 self.whole.clear()
             self.heads[head] = read
-            if fields.length <= 0 and not fields.chunked:
+            if fields.length <= 0 and not (fields.chunked or read.last_hop or fields.expects):
                 self.whole[head] = read
         return read
 
     def _line(self, raw: bytes) -> RequestLine:
-        line = read_request_line(raw, self.max_target)
+        line = read_request_line(raw, self.max_target, self.dialect)
         line.size = len(raw) + 2
         if len(raw) <= LONGEST_LINE and line.fault is None:
             if len(self.lines) >= MEMO:
@@ -95,18 +91,24 @@ class HeadReader:
 
     def _block(self, raw: bytes) -> RequestFields:
         """A block of field lines, each with its line end."""
-        collector = _Collector()
+        if self.dialect.lenient and len(raw) > self.max_target and self._longest(raw) > self.max_target:
+            return RequestFields((), self._too_large)
+        block = self.dialect.cleaned(raw)
+        collector = Collector()
+        sound = True
         try:
-            HttpRequestParser(collector).feed_data(_ANY_LINE + raw + b"\r\n")
+            HttpRequestParser(collector).feed_data(_ANY_LINE + block + b"\r\n")
         except HttpParserUpgrade:
             pass  # the parser stops behind such a head; the bytes there are ours anyway
         except HttpParserError:
-            collector.whole = False
+            sound = False
         if len(collector.fields) > self.max_fields:
-            return RequestFields((), faults.HEAD_TOO_LARGE)
+            return RequestFields((), self._too_large)
         if not collector.whole:
             return RequestFields((), faults.BAD_REQUEST)
-        fields = judge_request(collector.fields)
+        fields = judge_request(collector.fields, self.dialect)
+        if not sound and fields.fault is not faults.CODING_UNKNOWN:  # that is an error to llhttp too, behind the head
+            return RequestFields((), faults.BAD_REQUEST)
         fields.size = len(raw)
         if len(raw) <= LONGEST_BLOCK and fields.fault is None:
             if len(self.blocks) >= MEMO:
@@ -114,17 +116,25 @@ class HeadReader:
             self.blocks[raw] = fields
         return fields
 
-    def hopeless(self, begun: bytes) -> faults.Fault | None:
-        """What is already wrong with a head that is not whole yet, so that nobody waits for the rest of it."""
+    @staticmethod
+    def _longest(raw: bytes) -> int:
+        """Bytes of the longest line: none may be longer than one of nginx's buffers."""
+        return max(len(line) for line in raw.split(b"\n")) + 1
+
+    def hopeless(self, begun: bytes, seen: int = 0) -> faults.Fault | None:
+        """What is already wrong with a head that is not whole yet, so that nobody waits for the rest of it.
+
+        In its first `seen` bytes nothing was wrong: a head that drips is not searched from the beginning at each drop.
+        """
         if not begun[:1].isalpha() and begun[:1] != b"\r":
             return faults.BAD_REQUEST
-        if b"\0" in begun or (not self.bare_lf and BARE_LF.search(begun) is not None):
+        if begun.find(b"\0", seen) >= 0 or (not self.bare_lf and BARE_LF.search(begun, seen) is not None):
             return faults.BAD_REQUEST
-        line_end = begun.find(b"\r\n")
+        line_end = begun.find(b"\n")
         if line_end < 0 and len(begun) > self.max_target + 64:
             return faults.TARGET_TOO_LONG
         if line_end > 0 and b" HTTP/" not in begun[:line_end]:
             return faults.BAD_REQUEST  # HTTP/0.9 (whose client sends no more), another protocol, or nonsense
         if len(begun) > self.max_head:
-            return faults.HEAD_TOO_LARGE
+            return self._too_large
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import os
 import struct
 import termios
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from proxy.downstream.spool import Spool
     from proxy.timeouts import Timeouts
 
-PART: Final = 65536  # bytes that are read from a spool at a time, and that make a transport full
+LOOK: Final = 30.0  # seconds of which the least rate is the mean
+PART: Final = 65536  # bytes that a transport may hold; one more, and it is full
 INT: Final = struct.Struct("i")
 
 log = logging.getLogger("frontgate")
@@ -39,6 +41,47 @@ def untaken(transport: asyncio.Transport) -> int:
     except OSError:  # no socket that counts so
         return waiting
     return waiting + int(INT.unpack(answer)[0])
+
+
+def at_once(transport: asyncio.Transport, data: bytes) -> int:
+    """Have the kernel take what it will of a large part, behind the back of a transport that holds nothing and changes
+    nothing on the way; how many bytes it took.
+
+    A transport would keep all of a part of which a byte is left: 256 KB for each slow client, as the loop reads them.
+    """
+    plain = transport.get_extra_info("socket")
+    if plain is None or transport.is_closing() or transport.get_write_buffer_size():
+        return 0
+    try:
+        return os.write(plain.fileno(), data)
+    except OSError:  # full, or lost, which the transport will find out
+        return 0
+
+
+def file_at_once(transport: asyncio.Transport, descriptor: int, begin: int, size: int) -> int:
+    """The same with a part of a file, which does not come through our memory then."""
+    plain = transport.get_extra_info("socket")
+    if plain is None or transport.is_closing() or transport.get_write_buffer_size():
+        return 0
+    try:
+        return os.sendfile(plain.fileno(), descriptor, begin, size)
+    except OSError:  # full, or lost, or no file that can be sent so
+        return 0
+
+
+def pour(transport: asyncio.Transport, exchange: Exchange, data: bytes, plain: bool) -> bytes:
+    """Write a large part: what the kernel takes now, if the connection is `plain`, and then as much as makes the
+    transport full; gives back the rest. `body_out` follows, since a client that does not keep up is judged by it."""
+    exchange.body_out -= len(data)
+    at = at_once(transport, data) if plain else 0
+    exchange.body_out += at
+    while at < len(data) and (held := transport.get_write_buffer_size()) <= PART:
+        part = data[at : at + PART + 1 - held]
+        at += len(part)
+        exchange.body_out += len(part)
+        transport.write(part)
+    exchange.body_out += len(data) - at
+    return data[at:]
 
 
 def enough(taken: int, seconds: float, timeouts: Timeouts) -> bool:
@@ -67,8 +110,9 @@ class SlowClient:
 
     @property
     def patience(self) -> float:
-        """Seconds until it is looked at again."""
-        return self._exchange.route.timeouts.send
+        """Seconds until it is looked at again, however busy it is in between."""
+        timeouts = self._exchange.route.timeouts
+        return min(timeouts.send, LOOK) if timeouts.min_rate else timeouts.send
 
     def moves(self) -> bool:
         """Whether the client has taken enough since it was last asked."""
@@ -90,7 +134,7 @@ class SlowClient:
         spool, transport, exchange = self._spool, self._transport, self._exchange
         try:
             while spool is not None and spool.left and transport.get_write_buffer_size() <= PART:
-                transport.write(spool.take(PART))
+                transport.write(spool.take(PART + 1 - transport.get_write_buffer_size()))
         except OSError as error:  # the disk does not give back what it was given
             log.error("an answer that was kept for a slow client cannot be read: %s", error)
             engine.failed(exchange, faults.NO_SPACE)

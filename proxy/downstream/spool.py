@@ -12,13 +12,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import heapq
+import logging
 import os
 import tempfile
 from collections import deque
+from time import monotonic
 from typing import Final
 
 BLOCK: Final = 256 * 1024  # bytes of a file that are used again together
 SMALL: Final = 4096  # bytes: parts are joined up to this, or a thousand crumbs would cost far more than they hold
+PAUSE: Final = 60.0
 NO_NAMELESS: Final = frozenset((errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL))  # a file system without O_TMPFILE
 
 Span = tuple[int, int]
@@ -26,6 +29,8 @@ Span = tuple[int, int]
 
 Segment = bytes | Span
 """A piece of a spool, in memory or in its file."""
+
+log = logging.getLogger("frontgate")
 
 
 class Spools:
@@ -36,7 +41,7 @@ class Spools:
     now, `faults` counts the times that the disk refused.
     """
 
-    __slots__ = ("faults", "files", "folder", "in_files", "memory", "total")
+    __slots__ = ("faults", "files", "folder", "in_files", "memory", "said", "total")
 
     def __init__(self, folder: str, memory: int, total: int) -> None:
         self.folder = folder
@@ -45,6 +50,21 @@ class Spools:
         self.in_files = 0
         self.files = 0
         self.faults = 0
+        self.said = float("-inf")  # when it was said that there is no room
+
+    def configure(self, folder: str, memory: int, total: int) -> None:
+        """Take over what a new configuration says. The files that there are stay where they are, and count."""
+        self.folder = folder
+        self.memory = memory
+        self.total = total
+
+    def short(self, trouble: str) -> str:
+        """There is no room for what has to wait: say so in the error log, at most once in PAUSE seconds."""
+        now = monotonic()
+        if now - self.said >= PAUSE:
+            self.said = now
+            log.warning("bodies cannot be kept, so slow clients hold backends and uploads are refused: %s", trouble)
+        return trouble
 
     def open(self, limit: int, *, keep: bool = False) -> Spool:
         """An empty spool for at most `limit` bytes; one that keeps what was taken can be read again from the start."""
@@ -55,25 +75,13 @@ class Spool:
     """A FIFO of bytes.
 
     `size`: bytes held, which those that a keeping spool has given out are too; `left`: bytes that `take` still gives;
-    `whole`: nothing was discarded yet; `trouble`: why the last part was not taken, or had to be taken beyond the
+    `trouble`: why the last part was not taken, or had to be taken beyond the
     limits; empty when it was taken as it should be.
     """
 
     __slots__ = (
-        "at",
-        "closed",
-        "file",
-        "in_memory",
-        "keep",
-        "kept",
-        "left",
-        "limit",
-        "parts",
-        "size",
-        "spools",
-        "trouble",
-        "whole",
-    )
+        "at", "closed", "file", "in_memory", "keep", "kept", "left", "limit", "parts", "size", "spools", "trouble"
+    )  # fmt: skip
 
     def __init__(self, spools: Spools, limit: int, keep: bool) -> None:
         self.spools = spools
@@ -81,7 +89,6 @@ class Spool:
         self.keep = keep
         self.size = 0
         self.left = 0
-        self.whole = True
         self.trouble = ""
         self.closed = False
         self.in_memory = 0
@@ -146,27 +153,29 @@ class Spool:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def rewind(self) -> None:
-        """Read from the beginning again. ValueError if something was discarded: ask `whole`."""
-        if not self.whole:
+        """Read from the beginning again. ValueError if it does not keep."""
+        if not self.keep:
             raise ValueError("what was taken from this spool is gone: only one that keeps can be read again")
         self.parts.extendleft(reversed(self.kept))
         self.kept.clear()
         self.at = 0
         self.left = self.size
 
-    def let_go(self) -> None:
-        """Keep no longer: give back what was taken, for it will not be read again."""
-        self.keep = False
-        if self.left < self.size:
-            self.whole = False
-            self.size = self.left
-        while self.kept:
-            self._discard(self.kept.popleft())
+    def twin(self) -> Spool:
+        """Another reader of what a spool keeps, from its beginning; the file is there until both are closed."""
+        other = Spool(self.spools, self.limit, True)
+        other.parts.extend((*self.kept, *self.parts))
+        other.size = other.left = self.size
+        other.in_memory = self.in_memory
+        other.file = self.file
+        if self.file is not None:
+            self.file.readers += 1
+        return other
 
     def close(self) -> None:
         """Give everything back. Closing twice does nothing."""
         self.closed = True
-        self.whole = False
+        self.keep = False
         self.size = self.left = self.in_memory = self.at = 0
         self.parts.clear()
         self.kept.clear()
@@ -191,11 +200,13 @@ class Spool:
             spools.faults += 1
             if self.file and not self.file.live:
                 self._close_file()
-            return f"the folder {spools.folder} takes no more: {error.strerror or error}"
+            return spools.short(f"the folder {spools.folder} takes no more: {error.strerror or error}")
         if not spans:
             if not file.live:
                 self._close_file()
-            return f"the files of this worker have {spools.in_files} of the {spools.total} bytes that are allowed"
+            return spools.short(
+                f"the files of this worker have {spools.in_files} of the {spools.total} bytes that are allowed"
+            )
         for span in spans:
             append(self.parts, span)
         self.size += len(part)
@@ -218,7 +229,6 @@ class Spool:
         self.left -= len(piece)
         if not self.keep:
             self.size -= len(piece)
-            self.whole = False
         if at < length:
             self.at = at
             return piece
@@ -249,14 +259,16 @@ class Spool:
 class File:
     """A file without a name, written in blocks: first the one begun last, then the lowest that is free.
 
-    `live`: bytes that somebody still wants; `size`: its length, which is what it counts for in `Spools.total`.
+    `live`: bytes that somebody still wants; `size`: its length, which is what it counts for in `Spools.total`;
+    `readers`: the spools that it belongs to.
     """
 
-    __slots__ = ("blocks", "cursor", "fd", "free", "live", "size", "spools")
+    __slots__ = ("blocks", "cursor", "fd", "free", "live", "readers", "size", "spools")
 
     def __init__(self, spools: Spools) -> None:
         """OSError if it cannot be made."""
         self.fd = -1
+        self.readers = 1
         self.spools = spools
         self.size = 0
         self.live = 0
@@ -267,6 +279,7 @@ class File:
         spools.files += 1
 
     def __del__(self) -> None:
+        self.readers = 1
         self.close()
 
     def write(self, part: bytes) -> list[Span]:
@@ -308,8 +321,11 @@ class File:
             heapq.heappush(self.free, end - BLOCK)
 
     def close(self) -> None:
-        """Give the descriptor and the disk space back. Closing twice does nothing."""
+        """Give the descriptor and the disk space back, if nobody else reads it. Closing twice does nothing."""
         if self.fd < 0:
+            return
+        self.readers -= 1
+        if self.readers:
             return
         fd, self.fd = self.fd, -1
         self.spools.files -= 1

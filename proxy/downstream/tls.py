@@ -1,86 +1,166 @@
 """TLS for listeners: certificates by server name, and one session key for all workers.
 
-Rules: Mozilla's "intermediate" profile (TLS 1.2 and 1.3, AEAD with forward secrecy, the client's order). Each TLS
-listener has one base context, made in the master before any fork and never replaced: OpenSSL takes the keys of session
-tickets from the context that a connection began with, so a ticket from one worker resumes on every other, also after a
-reload. The sites' certificates hang in contexts of their own that the SNI callback chooses from; only these are
-replaced. (That switch changes the certificate alone, not the verification of clients: a site that wants other rules
-needs its own listener.)
+Rules: Mozilla's "intermediate" profile unless a site says otherwise (TLS 1.2 and 1.3, AEAD with forward secrecy, the
+client's order). Each TLS listener has one base context, made in the master before any fork and never replaced, from
+which every connection begins. The sites' certificates hang in contexts of their own, and only these are replaced by a
+reload. The choice is made from the client's first message, before OpenSSL looks at versions and sessions: so versions,
+verification of clients and sessions are those of the site whose name was asked for. Where OpenSSL itself cannot be
+reached, the choice comes later and changes the certificate alone; then a site that wants more is refused at load.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import ctypes
+import logging
 import ssl
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from proxy.config.model import Model, Site
-from proxy.http.target import host_name
+from proxy.config import model as config
+from proxy.config.model import Model
+from proxy.config.tls import BackendTls, SiteTls, named
+from proxy.downstream.greeting import Choice, Greeting, Pems, apply, files_of, fresh, signature
+from proxy.downstream.tickets import Tickets, key_of, share
+from proxy.downstream.wire import Base, Wire
+from proxy.http.target import host_name, valid_host
+from proxy.openssl.files import opened
+from proxy.openssl.library import LIBRARY, HelloCallback, inner_of, python_of
+from proxy.openssl.setting import needs_library, takes_file
+from proxy.policy.routing import Route, Site, Sites
 
-Pems = Mapping[str, bytes]  # contents of PEM files by path
+__all__ = ["Certificates", "Pems", "certificates", "read_pems"]
 
-CIPHERS: Final = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-)
+UNRECOGNIZED_NAME: Final = 112  # alerts, RFC 8446 section 6
+INTERNAL_ERROR: Final = 80
+SERVER_NAME: Final = 0  # the extension
+
+MEMO: Final = 4096  # names
+_START, _SIZE = ctypes.c_void_p(), ctypes.c_size_t()  # where OpenSSL writes what is read at once
+_AT_START, _AT_SIZE = ctypes.addressof(_START), ctypes.addressof(_SIZE)
+
+log = logging.getLogger("frontgate")
 
 
 class Certificates:
-    """A TLS listener's base context (`ssl`) and the certificates of its sites.
+    """A TLS listener's base context (`ssl`) and the contexts of its sites.
 
     `pems` are the contents of their files by path, see `read_pems`.
     """
 
-    __slots__ = ("_default", "_exact", "_listener", "_wildcards", "ssl")
+    __slots__ = ("_alike", "_contexts", "_memo", "_greeting", "_listener", "_sites", "_tickets", "ssl")
 
     def __init__(self, listener: str, model: Model, pems: Pems) -> None:
         self._listener = listener
-        self._exact: dict[str, ssl.SSLContext] = {}
-        self._wildcards: dict[str, ssl.SSLContext] = {}
-        sites = sites_of(listener, model)
-        if not sites:
-            raise ValueError(f"no site with a certificate listens on [listen.{listener}], which has tls = true")
-        self.ssl = certified(sites[0], pems)
-        self._default = self.ssl
+        self._contexts: dict[str, Greeting] = {}
+        self._memo: dict[bytes, Greeting] = {}  # by name, as clients send it
+        self._alike: set[Greeting] = set()
         self.certify(model, pems)
-        self.ssl.sni_callback = self._choose
+        first = self._contexts[self._sites.default.name]
+        self.ssl: ssl.SSLContext = fresh(first.table, Base)
+        self._compare()
+        if any(one.table.protocols != first.table.protocols for one in self._contexts.values()):
+            needs_library("versions of TLS that differ between the sites of a listener")
+        self._tickets = _tickets(self.ssl, first.table, pems)
+        self.ssl.sni_callback = _acknowledge if LIBRARY is not None else self._choose
+        if LIBRARY is not None:
+            self._greeting = HelloCallback(self._greeted)
+            LIBRARY.SSL_CTX_set_client_hello_cb(inner_of(self.ssl), self._greeting, None)
 
     def certify(self, model: Model, pems: Pems) -> None:
         """Take over the certificates of the sites. ValueError, and the old ones stay, when one cannot be used."""
-        exact: dict[str, ssl.SSLContext] = {}
-        wildcards: dict[str, ssl.SSLContext] = {}
-        default: ssl.SSLContext | None = None
-        for site in sites_of(self._listener, model):
-            context = certified(site, pems)
-            if default is None:
-                default = context
-            for name in site.names:
-                if name.startswith("*."):
-                    wildcards[name[1:].lower()] = context
-                else:
-                    exact[name.lower()] = context
-        if default is None:
-            raise ValueError(f"no site with a certificate listens on [listen.{self._listener}]")
-        self._exact, self._wildcards, self._default = exact, wildcards, default
+        names, default = sites_of(self._listener, model)
+        if not names:
+            raise ValueError(f"no site with a certificate listens on [listen.{self._listener}], which has tls = true")
+        contexts = {name: _greeting(name, default, model, pems) for name in names}
+        made = {name: _named(name, model) for name in names}
+        for name, context in contexts.items():
+            before = self._contexts.get(name)
+            if before is not None:
+                context.choose_by(before._choose)
+        self._contexts, self._sites = contexts, Sites(list(made.values()), made[default])
+        self._memo.clear()
+        self._compare()
 
-    def find(self, name: str | None) -> ssl.SSLContext:
-        """The context of a server name as a client sent it: exact, longest wildcard, or that of the default site."""
-        if not name:
-            return self._default
-        text = host_name(name.encode("ascii", "replace")).decode("ascii")
-        found = self._exact.get(text)
-        dot = text.find(".")
-        while found is None and dot >= 0:
-            found = self._wildcards.get(text[dot:])
-            dot = text.find(".", dot + 1)
-        return found or self._default
+    def _compare(self) -> None:
+        """Know whose connections have all that they need from the base context: nothing has to be set on them."""
+        if LIBRARY is not None and hasattr(self, "ssl"):
+            base = signature(self.ssl)
+            self._alike = {one for one in self._contexts.values() if signature(one.ssl) == base}
 
-    def _choose(self, connection: ssl.SSLObject, name: str | None, base: ssl.SSLContext) -> None:
-        connection.context = self.find(name)
+    def choose_by(self, choices: Mapping[str, Choice]) -> None:
+        """Who chooses the certificates of sites for which variables name them."""
+        for name, one in self._contexts.items():
+            one.choose_by(choices.get(name) or choices.get(self._sites.default.name))
+
+    def find(self, name: bytes) -> Greeting:
+        """What answers a server name as a client sent it; b"" for none."""
+        site = self._sites.named(host_name(name)) if name else self._sites.default
+        found = self._contexts[site.name]
+        if len(self._memo) >= MEMO:
+            self._memo.clear()
+        self._memo[name] = found
+        return found
+
+    def _greeted(self, connection: int, alert: Any, _: object) -> int:
+        """A client has sent its first message: 1 to go on, 0 to refuse with an alert."""
+        name = _asked(connection)
+        found = self._memo.get(name) or self.find(name)
+        if found.reject:
+            alert[0] = UNRECOGNIZED_NAME
+            return 0
+        try:
+            context = found.of(name.decode("latin-1"))
+            inner = python_of(connection)
+            inner.context = context
+            if found not in self._alike:
+                apply(connection, context)
+            wire = inner.owner
+            wire.asked, wire.site = name, found
+        except ValueError as error:
+            log.error("%s while a client shook hands", error)
+        except Exception:
+            log.exception("a handshake failed")
+        else:
+            return 1
+        alert[0] = INTERNAL_ERROR
+        return 0
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, base: ssl.SSLContext) -> int | None:
+        """The same by Python's means alone."""
+        asked = (name or "").encode("ascii", "replace")
+        asked = asked if _sound(asked) else b""
+        found = self.find(asked)
+        if found.reject:
+            return UNRECOGNIZED_NAME
+        connection.context = found.ssl
+        if isinstance(connection, Wire):
+            connection.asked, connection.site = asked, found
+        return None
+
+
+def _acknowledge(connection: ssl.SSLObject, name: str | None, base: ssl.SSLContext) -> None:
+    """Clients hear that their name was looked at (RFC 6066 section 3)."""
+
+
+def _asked(connection: int) -> bytes:
+    """The server name in a client's first message; b"" when there is none, or none that can be read."""
+    there = LIBRARY.SSL_client_hello_get0_ext(connection, SERVER_NAME, _AT_START, _AT_SIZE)
+    if there != 1 or _START.value is None:
+        return b""
+    told = ctypes.string_at(_START.value, _SIZE.value)  # length of the list, type 0, length of the name, the name
+    if (
+        not 5 < len(told) < 261
+        or told[2] != 0
+        or int.from_bytes(told[3:5], "big") != len(told) - 5
+        or b"\0" in told[5:]
+    ):
+        return b""
+    return told[5:] if _sound(told[5:]) else b""
+
+
+def _sound(name: bytes) -> bool:
+    """Whether it is a host name, which may become a part of a file's name (nginx: ngx_http_validate_host)."""
+    return valid_host(name) and b".." not in name and name != b"."
 
 
 def certificates(model: Model, pems: Pems) -> dict[str, Certificates]:
@@ -89,50 +169,65 @@ def certificates(model: Model, pems: Pems) -> dict[str, Certificates]:
 
 
 def read_pems(model: Model) -> dict[str, bytes]:
-    """The files that the sites' certificates and keys are in, by path. ValueError with a sentence.
+    """The files of certificates and keys, for clients and for backends, by path. ValueError with a sentence.
 
     The master reads them, since workers may have given up the right to; they get the bytes.
     """
-    pems: dict[str, bytes] = {}
-    for site in model.site.values():
-        for path in (site.certificate, site.key):
-            if path is not None and path not in pems:
-                try:
-                    pems[path] = Path(path).read_bytes()
-                except OSError as problem:
-                    raise ValueError(f"{path} cannot be read: {problem.strerror}") from problem
-    return pems
+    found = [one for site in model.site.values() for one in files_of(site)]
+    for table in _backends(model):
+        paths = (table.trusted_ca, table.crl, table.passwords, table.certificate, table.key)
+        found += [(path, "certificate") for path in paths if path and named(path)]
+        found += [(one.value, "file") for one in table.commands if takes_file(one.name)]
+    return {path: opened(path, what) for path, what in dict(found).items()}
 
 
-def sites_of(listener: str, model: Model) -> list[Site]:
-    """The sites with certificates on a listener, the default one first."""
-    sites = [site for site in model.site.values() if not site.listen or listener in site.listen]
-    sites = [site for site in sites if site.certificate is not None]
-    return sorted(sites, key=lambda site: not site.default)
+def _backends(model: Model) -> Iterator[BackendTls]:
+    """How backends are spoken to, wherever that is said."""
+    scopes: list[config.Site | config.Route] = [*model.site.values()]
+    tables = [one.tls for one in model.upstream.values()]
+    while scopes:
+        scope = scopes.pop()
+        tables.append(scope.proxy.tls)
+        scopes += scope.route
+    return (table for table in tables if table is not None)
 
 
-def certified(site: Site, pems: Pems) -> ssl.SSLContext:
-    """A server context with a site's certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
-    assert site.certificate is not None and site.key is not None
-    try:
-        with file_of(pems[site.certificate]) as certificate, file_of(pems[site.key]) as key:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as problem:
-        raise ValueError(f"certificate {site.certificate}: {problem}") from problem
-    return context
+def sites_of(listener: str, model: Model) -> tuple[list[str], str]:
+    """The names of the sites on a listener that can shake hands, and that of its default one."""
+    here = [name for name, site in model.site.items() if listener in model.listeners(site)]
+    able = [name for name in here if model.site[name].pairs or model.site[name].tls.reject]
+    if not able:
+        return [], ""
+    said = model.listen[listener].default
+    default = said or next((name for name in here if model.site[name].default), here[0])
+    if default not in able:
+        default = able[0]
+    return [name for name in here if name in able or model.site[name].tls.shared], default
 
 
-@contextlib.contextmanager
-def file_of(content: bytes) -> Iterator[str]:
-    """The path of a file with this content, ours alone and gone afterwards: ssl reads nothing else."""
-    file = os.fdopen(os.memfd_create("pem"), "wb") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: SIM115
-    with file:
-        file.write(content)
-        file.flush()
-        yield f"/dev/fd/{file.fileno()}"
+def _greeting(name: str, default: str, model: Model, pems: Pems) -> Greeting:
+    site = model.site[name]
+    pairs = model.site[default].pairs if site.tls.shared and not site.pairs else site.pairs
+    return Greeting(name, site.tls, pairs, pems)
+
+
+def _named(name: str, model: Model) -> Site:
+    """A site for its names alone."""
+    names = [one.encode() if one.startswith("~") else one.lower().encode() for one in model.site[name].names]
+    return Site(name, names, (), _NOWHERE)
+
+
+_NOWHERE: Final = Route("", b"", None)  # type: ignore[arg-type]  # nobody goes there
+
+
+def _tickets(context: ssl.SSLContext, table: SiteTls, pems: Pems) -> Tickets | None:
+    """Give the base context its keys of tickets."""
+    if LIBRARY is None:
+        return None
+    keys = [key_of(path, pems[path]) for path in table.ticket_keys]
+    if not keys and not table.rotate:
+        share(context)
+        return None
+    tickets = Tickets(keys, table.session_time)
+    tickets.adopt(context)
+    return tickets

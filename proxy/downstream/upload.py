@@ -2,13 +2,12 @@
 
 Rules: a body that is to be whole before a backend gets any of it is gathered, in memory and then in a file. Any other
 goes straight to the exchange's link; until there is one it waits in the exchange, and past STUFFED bytes the client is
-held. A body over the route's limit, or one that comes slower than `min_rate` after GRACE seconds without our asking for
-it, ends the exchange.
+held. A body over the route's limit ends the exchange, and so does one that comes slower than `min_rate` without our
+asking for it: GRACE seconds are free, and what came more than two WINDOWs ago is forgotten, so that nobody can save up.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from proxy import engine, faults
@@ -17,18 +16,20 @@ from proxy.exchange import Exchange
 from proxy.faults import Fault
 from proxy.http.body import body_of
 from proxy.http.chunked import ChunkedDecoder
+from proxy.policy.routing import NO_LIMIT
 
 STUFFED: Final = 65536
 GRACE: Final = 10.0
-NO_LIMIT: Final = 1 << 62  # the body's own limit is the route's
-
-log = logging.getLogger("frontgate")
+WINDOW: Final = 15.0
 
 
 class Upload:
     """A request body. `expects`: the client waits for 100 (Continue); `gathers`: it is to be whole first."""
 
-    __slots__ = ("_body", "_counted", "_exchange", "_held", "_spools", "_started", "_store", "expects", "gathers")
+    __slots__ = (
+        "_body", "_counted", "_exchange", "_held", "_mark", "_marked", "_spools", "_started", "_store", "expects",
+        "gathers",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, spools: Spools) -> None:
         fields = exchange.fields
@@ -38,9 +39,9 @@ class Upload:
         self._store: Spool | None = None
         self.gathers = False
         self._body = body_of(fields.length, fields.chunked)
-        self._started = exchange.clock.now
         self.expects = fields.expects and exchange.line.minor == 1
-        self._counted = 0  # bytes that had come at `_started`
+        self._started = self._mark = exchange.clock.now  # since when its rate is judged, and will be next
+        self._counted = self._marked = 0  # bytes that had come then
         self._held = self.expects  # until we say 100 (Continue), nothing has to come
 
     def hold(self) -> None:
@@ -51,8 +52,18 @@ class Upload:
         """It may send: if it had to wait, its rate is measured from here."""
         if self._held:
             self._held = False
-            self._started = self._exchange.clock.now
-            self._counted = self._exchange.body_in
+            self._started = self._mark = self._exchange.clock.now
+            self._counted = self._marked = self._exchange.body_in
+
+    def patience(self) -> float:
+        """Until when more of it has to come."""
+        exchange = self._exchange
+        timeouts = exchange.route.timeouts
+        until = exchange.clock.now + timeouts.client_body
+        if self._held or not timeouts.min_rate:
+            return until
+        come = exchange.body_in - self._counted
+        return min(until, self._started + max(GRACE, come / timeouts.min_rate))
 
     def take(self, data: bytes) -> bytes:
         """Take the body's part of `data` and pass it on or keep it; gives back what comes behind the body.
@@ -88,12 +99,12 @@ class Upload:
         """Keep a part; when it was the last one, the exchange goes on."""
         store = self._store
         if store is None and len(exchange.body) + len(data) > self._spools.memory:
+            # The route has a limit, and that has been looked at.
             exchange.store = self._store = store = self._spools.open(NO_LIMIT, keep=True)
             data, exchange.body = exchange.body + data, b""
         if store is None:
             exchange.body += data
         elif data and not store.add(data):
-            log.warning("a request body cannot be kept: %s", store.trouble)
             engine.failed(exchange, faults.NO_SPACE)
             return
         if exchange.upload_done:
@@ -106,9 +117,13 @@ class Upload:
         announced = self._body.left if isinstance(self._body, ChunkedDecoder) else 0  # of the chunk that is coming
         if exchange.body_in + announced > exchange.route.max_body:
             return faults.BODY_TOO_LARGE
-        taken = exchange.clock.now - self._started
+        now = exchange.clock.now
+        taken = now - self._started
         come = exchange.body_in - self._counted
         slow = come < taken * exchange.route.timeouts.min_rate
         if slow and taken > GRACE and not self._held and not self._body.done:
             return faults.BODY_TIMEOUT
+        if now - self._mark >= WINDOW:
+            self._started, self._counted = self._mark, self._marked
+            self._mark, self._marked = now, exchange.body_in
         return None

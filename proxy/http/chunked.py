@@ -149,5 +149,5 @@ class ChunkedDecoder:
             or lower in (b"content-length", b"transfer-encoding")
         ):
             self.failed = True
-        elif lower not in NOT_TRAILERS and b"_" not in name and not is_claim(lower):
+        elif lower not in NOT_TRAILERS and b"_" not in name and b"." not in name and not is_claim(lower):
             self.trailers += b"%b: %b\r\n" % (name, value.strip(b" \t"))

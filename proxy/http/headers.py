@@ -1,7 +1,8 @@
 """Which fields mean something to a proxy, and what a field may look like.
 
 Rules: RFC 9110 section 7.6.1 (connection options), RFC 9112 section 5 (field syntax). A name that a program behind us
-might fold into another one (`X_Real_IP`) is not forwarded; what only we may say about a client is not taken from it.
+might fold into another one (`X_Real_IP`, `X.Real.IP`) is not forwarded; what only we may say about a client is not
+taken from it.
 """
 
 from __future__ import annotations
@@ -67,6 +68,11 @@ NOT_TRAILERS: Final = NOT_FORWARDED | {
 }
 
 
+def folded(name: bytes) -> bytes:
+    """A name as it looks to a program that makes one sign of all that may join words (`X_Real.IP`)."""
+    return name.replace(b"_", b"-").replace(b".", b"-")
+
+
 def is_claim(name: bytes) -> bool:
     """Whether a field says who the client is or what it asked, which we take from trusted peers only."""
     return name in CLAIMS or name.startswith(b"x-forwarded-")
@@ -87,12 +93,13 @@ def has_option(value: bytes, option: bytes) -> bool:
     return any(part.strip(b" \t").lower() == option for part in value.split(b","))
 
 
-def mended(data: bytes) -> bytes:
-    """The first head in `data`, if it is whole, with CRLF line ends throughout, and nothing else changed.
+def mended(data: bytes, seen: int = 0) -> bytes:
+    """The first head in `data`, if it is whole, with CRLF line ends throughout, and nothing else changed; none ends in
+    the first `seen` bytes.
 
     For `bare_lf = "accept"`: RFC 9112 section 2.2 lets a recipient take a lone LF for a line end.
     """
-    end = HEAD_END.search(data)
+    end = HEAD_END.search(data, seen)
     if end is None:
         return data
     return BARE_LF.sub(b"\r\n", data[: end.end()]) + data[end.end() :]

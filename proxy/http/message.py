@@ -57,14 +57,18 @@ class RequestLine:
 
 
 class RequestHead:
-    """A request line and its fields, weighed together, and the route that they last led to (see `Sites`)."""
+    """A request line and its fields, weighed together, and the route that they last led to (see `Sites`).
 
-    __slots__ = ("fault", "fields", "keep", "line", "route", "sites")
+    `last_hop`: the client wants our own answer, whatever is behind us (Max-Forwards: 0).
+    """
 
-    def __init__(self, line: RequestLine, fields: RequestFields, fault: Fault | None) -> None:
+    __slots__ = ("fault", "fields", "keep", "last_hop", "line", "route", "sites")
+
+    def __init__(self, line: RequestLine, fields: RequestFields, fault: Fault | None, last_hop: bool = False) -> None:
         self.line = line
         self.fields = fields
         self.fault = fault
+        self.last_hop = last_hop
         self.keep = not fields.close and (line.minor == 1 or fields.keep_alive)  # RFC 9112 section 9.3
         self.sites: object = None
         self.route: object = None
@@ -80,6 +84,7 @@ class RequestFields:
     __slots__ = (
         "chunked",
         "close",
+        "conditional",
         "expects",
         "fault",
         "fields",
@@ -90,6 +95,7 @@ class RequestFields:
         "keep_alive",
         "length",
         "log",
+        "names",
         "request_id",
         "size",
         "special",
@@ -99,9 +105,10 @@ class RequestFields:
     def __init__(self, fields: tuple[Field, ...], fault: Fault | None = None) -> None:
         self.fields = fields
         self.fault = fault
-        self.special = True  # not to be sent on as `forward` alone: no Host, or an Upgrade
+        self.special = True  # not to be sent on as `forward` alone: no Host, an Upgrade, or Max-Forwards
         self.size = 0  # bytes as they came, with line ends
         self.log = b'"-" "-"'  # Referer and User-Agent for the access log
+        self.names: tuple[bytes, ...] = ()  # of the fields, in the client's case
         self.host: bytes | None = None
         self.host_line = b""  # X-Forwarded-Host, rendered
         self.length = -1
@@ -109,6 +116,7 @@ class RequestFields:
         self.close = False
         self.keep_alive = False
         self.expects = False
+        self.conditional = False  # asks for a part, or under a condition
         self.upgrade = False
         self.request_id: bytes | None = None
         self.forward = b""
@@ -142,14 +150,16 @@ class ResponseHead:
     `length` is Content-Length or -1. `bodyless` holds for statuses that never carry a body (1xx, 204, 304).
     `keep_alive` says whether the backend's connection outlives the response, `dated` whether it carries a Date.
     `live` asks that it is passed on as it comes and kept nowhere: an event stream, or `X-Accel-Buffering: no`.
-    `simple` is the common case, an answer of known length on a connection that stays open, and `whole` its head if it
-    is dated.
+    `simple` is the common case, a small answer of known length on a connection that stays open, and `whole` its head if
+    it is dated.
     """
 
     __slots__ = (
         "known_as",
+        "lines",
         "bodyless",
         "chunked",
+        "chunks",
         "dated",
         "fault",
         "fields",
@@ -158,6 +168,7 @@ class ResponseHead:
         "length",
         "live",
         "reason",
+        "sealed",
         "simple",
         "status",
         "upgrade",
@@ -173,11 +184,14 @@ class ResponseHead:
         self.bodyless = status < 200 or status in (204, 304)
         self.keep_alive = True
         self.upgrade = False
+        self.chunks = True  # may be sent in chunks, if its length is not known
         self.dated = False
         self.live = False
         self.simple = False
         self.whole = b""
         self.known_as = b""  # the bytes that it was read from
+        self.lines: tuple[Field, ...] | None = None  # those of `forward`, when somebody has taken it apart
+        self.sealed: tuple[object, ResponseHead] | None = None  # what it last became as an `Answer`, and of what
         self.forward = b""
         self.fault: Fault | None = None
 

@@ -12,41 +12,75 @@ from typing import Final
 
 from proxy import faults
 from proxy.faults import Fault
-from proxy.http.headers import CONTROL, LENGTH, NOT_FORWARDED, OURS, TOKEN, connection_options, has_option, is_claim
+from proxy.http.conditional import is_conditional
+from proxy.http.dialect import STRICT, Dialect
+from proxy.http.headers import (
+    CONTROL,
+    LENGTH,
+    NOT_FORWARDED,
+    OURS,
+    TOKEN,
+    connection_options,
+    folded,
+    has_option,
+    is_claim,
+)
 from proxy.http.message import Field, RequestFields, RequestLine, quoted
 from proxy.http.target import valid_host
 
+WEBSOCKET: Final = b"websocket"
 UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 VIA: Final = b"Via: 1.1 frontgate\r\n"  # RFC 9110 section 7.6.3: a gateway MUST say it in requests
+CODINGS: Final = re.compile(rb"%b(?:[ \t]*,[ \t]*%b)*" % (TOKEN.pattern, TOKEN.pattern))
+SINGLES: Final = frozenset(
+    (
+        *(b"if-modified-since", b"if-unmodified-since", b"if-match", b"if-none-match", b"if-range"),
+        *(b"content-range", b"expect", b"authorization"),
+    )
+)  # fields that nobody may send twice: which one counts is anybody's guess
+HOPS: Final = re.compile(rb"[0-9]{1,9}")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
 
 
-def judge_request(raw: Sequence[Field]) -> RequestFields:
+def judge_request(raw: Sequence[Field], dialect: Dialect = STRICT) -> RequestFields:
     """Judge field lines as they came (names in the client's case); what is wrong is in `fault`."""
     fields = tuple([(name.lower(), value.strip(b" \t")) for name, value in raw])
     judged = RequestFields(fields)
+    judged.names = tuple([name for name, _ in raw])
     options = connection_options(fields)
     judged.close = b"close" in options
     judged.keep_alive = b"keep-alive" in options
     judged.log = b'"%b" "%b"' % (quoted(judged.get(b"referer") or b"-"), quoted(judged.get(b"user-agent") or b"-"))
-    judged.fault = _syntax(raw) or _host(judged) or _framing(judged) or _expectation(judged)
+    judged.fault = _syntax(raw) or _host(judged) or _singles(judged) or _framing(judged) or _expectation(judged)
     if judged.fault is not None:
         return judged
+    judged.conditional = is_conditional(fields)
     _upgrade(judged, options)
     _identify(judged)
-    judged.special = judged.host is None or judged.upgrade
-    judged.forward = forwarded_lines(judged, [name for name, _ in raw], options)
+    judged.special = judged.host is None or judged.upgrade or judged.get(b"max-forwards") is not None
+    judged.forward = forwarded_lines(judged, [name for name, _ in raw], options, dialect.underscores)
     return judged
+
+
+def addressed(line: RequestLine, fields: RequestFields, dialect: Dialect) -> RequestFields:
+    """The fields of a request whose target names a host, which counts more than Host does (RFC 9112 section 3.2.2)."""
+    if line.authority is None or fields.fault is not None or line.authority == fields.host:
+        return fields
+    pairs = zip(fields.names, fields.fields, strict=True)
+    rest = [(name, value) for name, (lower, value) in pairs if lower != b"host"]
+    found = judge_request([(b"Host", line.authority), *rest], dialect)
+    found.size = fields.size
+    return found
 
 
 def joint_fault(line: RequestLine, fields: RequestFields) -> Fault | None:
     """What only a request line and its fields together can have wrong."""
     if line.fault is not None:
         return line.fault
+    if line.minor == 0 and (fields.chunked or fields.fault is faults.CODING_UNKNOWN):
+        return faults.BAD_REQUEST  # RFC 9112 section 6.1
     if fields.fault is not None:
         return fields.fault
-    if line.minor == 0 and fields.chunked:
-        return faults.BAD_REQUEST  # RFC 9112 section 6.1
     if fields.host is None and (line.minor or line.authority is not None):
         return faults.BAD_REQUEST
     if line.authority is not None and line.authority.lower() != (fields.host or b"").lower():
@@ -62,13 +96,33 @@ def upgrades(line: RequestLine, fields: RequestFields) -> bool:
     return fields.upgrade and line.method == b"GET" and line.minor == 1
 
 
-def forwarded_lines(judged: RequestFields, names: Sequence[bytes], options: set[bytes]) -> bytes:
+def switches(line: RequestLine, fields: RequestFields, protocol: bytes) -> bool:
+    """The same for a `protocol`, where the configuration passes on whatever the client asks for; HTTP/2 apart, in which
+    requests would come that nobody judges."""
+    wanted = fields.get(b"upgrade")
+    if protocol == b"h2c" or wanted is None or not has_option(wanted, protocol) or fields.chunked or fields.length > 0:
+        return False
+    return line.minor == 1 and line.method == b"GET" and b"upgrade" in connection_options(fields.fields)
+
+
+def hops_left(line: RequestLine, fields: RequestFields) -> int:
+    """How many more intermediaries a request may pass (RFC 9110 section 7.6.2), or -1: Max-Forwards limits OPTIONS (and
+    TRACE, which is refused) and nothing else, and one that is no number is nobody's limit."""
+    value = fields.get(b"max-forwards") if line.method == b"OPTIONS" else None
+    return int(value) if value is not None and HOPS.fullmatch(value) is not None else -1
+
+
+def forwarded_lines(
+    judged: RequestFields, names: Sequence[bytes], options: set[bytes], underscores: bool = False
+) -> bytes:
     """The rendered end-to-end lines of a request, in the client's order and case, with Host and framing."""
     lines: list[bytes] = []
     if judged.host is not None:
         lines.append(b"Host: %b\r\n%b" % (judged.host, judged.host_line))
     for name, (lower, value) in zip(names, judged.fields, strict=True):
-        if lower in NOT_FORWARDED or is_claim(lower) or b"_" in lower or lower in (b"host", b"x-request-id"):
+        if lower in NOT_FORWARDED or is_claim(lower) or lower in (b"host", b"x-request-id"):
+            continue
+        if (b"_" in lower or b"." in lower) and (not underscores or is_claim(folded(lower))):
             continue
         if lower in options and lower not in OURS:
             continue
@@ -97,6 +151,12 @@ def _host(judged: RequestFields) -> Fault | None:
     return None
 
 
+def _singles(judged: RequestFields) -> Fault | None:
+    """Two that contradict each other could be understood in two ways (RFC 9110 section 5.3)."""
+    names = [name for name, _ in judged.fields if name in SINGLES]
+    return faults.BAD_REQUEST if len(names) > len(set(names)) else None
+
+
 def _framing(judged: RequestFields) -> Fault | None:
     lengths = [value for name, value in judged.fields if name == b"content-length"]
     codings = [value.lower() for name, value in judged.fields if name == b"transfer-encoding"]
@@ -107,11 +167,18 @@ def _framing(judged: RequestFields) -> Fault | None:
             return faults.BAD_REQUEST
         judged.length = int(lengths[0])
     if codings:
-        if codings[0] != b"chunked":
-            listed = b"," in codings[0] or not codings[0]
-            return faults.BAD_REQUEST if listed else faults.CODING_UNKNOWN
-        judged.chunked = True
+        judged.chunked = codings[0] == b"chunked"
+        return None if judged.chunked else _coding(codings[0])
     return None
+
+
+def _coding(value: bytes) -> Fault:
+    """What is wrong with a Transfer-Encoding other than `chunked`: 501 for codings that we do not know, if everybody
+    reads the same list and `chunked` stands nowhere but at its end; else its reader may frame the message otherwise."""
+    if CODINGS.fullmatch(value) is None:
+        return faults.BAD_REQUEST
+    *others, last = [coding.strip(b" \t") for coding in value.split(b",")]
+    return faults.BAD_REQUEST if b"chunked" in others or (not others and last == b"chunked") else faults.CODING_UNKNOWN
 
 
 def _expectation(judged: RequestFields) -> Fault | None:

@@ -17,6 +17,7 @@ from proxy.http.message import Field, ResponseHead
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
 
+LARGE: Final = 65536  # bytes of a body that cannot be expected to go out in one write
 EVENTS: Final = b"text/event-stream"
 NONE: Final = ResponseHead(0, b"", ())
 NONE.known_as = b"\0"  # which nothing begins with
@@ -71,12 +72,11 @@ def judge_response(status_line: bytes, raw: Sequence[Field], edits: HeaderEdits 
         return head
     options = connection_options(fields)
     head.keep_alive = b"close" not in options and (minor == b"1" or b"keep-alive" in options)
-    switched = head.get(b"upgrade") or b""
-    head.upgrade = head.status == 101 and b"upgrade" in options and switched.lower() == b"websocket"
+    head.upgrade = head.status == 101 and b"upgrade" in options and bool(head.get(b"upgrade"))
     buffering = head.get(b"x-accel-buffering") or b""
     head.live = buffering.lower() == b"no" or (head.get(b"content-type") or b"").lower().startswith(EVENTS)
     head.forward = _forwarded(head, [name for name, _ in raw], options, edits)
-    head.simple = head.length >= 0 and head.keep_alive and not head.bodyless
+    head.simple = 0 <= head.length <= LARGE and head.keep_alive and not head.bodyless
     head.whole = head.forward + b"\r\n"
     return head
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy import faults
 from proxy.faults import Fault
+from proxy.http.dialect import STRICT, Dialect
 from proxy.http.message import RequestLine
 
 METHODS: Final = frozenset(
@@ -24,17 +25,24 @@ IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b
 LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
-# RFC 3986 section 3.2.2 without the comma (a list of hosts) and without user information.
+# RFC 3986 section 3.2.2 without the comma (a list of hosts), without user information, and without names that have an
+# empty part, which no resolver knows.
 HOST: Final = re.compile(
-    rb"(\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?", re.ASCII
+    rb"(\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:\-]+)\]"
+    rb"|(?!\.(?::|\Z))(?:(?!\.\.)(?:[A-Za-z0-9._~!$&'()*+;=\-]|%[0-9A-Fa-f]{2}))+)(?::([0-9]{0,5}))?",
+    re.ASCII,
 )
+AUTHORITY: Final = re.compile(rb"(?:\[[^\]]+\]|[^:]+):[0-9]+")  # as CONNECT has to name it
+CAPITALS: Final = re.compile(rb"[A-Z_-]+")
+LENIENT: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) +([\x21-\x7e\x80-\xff]+) +HTTP/([0-9])\.([0-9])")
+NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
 ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 SLASHES: Final = re.compile(rb"//+")
 
 
-def read_request_line(line: bytes, longest: int) -> RequestLine:
+def read_request_line(line: bytes, longest: int, dialect: Dialect = STRICT) -> RequestLine:
     """Parse a request line without its line end; what is wrong with it is in `fault`. `longest`: bytes of a target."""
-    match = LINE.fullmatch(line)
+    match = (LENIENT if dialect.lenient else LINE).fullmatch(line)
     if match is None:
         return _refused(line, faults.BAD_REQUEST)
     method, target, major, minor = match.groups()
@@ -42,16 +50,19 @@ def read_request_line(line: bytes, longest: int) -> RequestLine:
         return _refused(line, faults.VERSION_UNKNOWN)
     if len(target) > longest:
         return _refused(line, faults.TARGET_TOO_LONG)
+    if method == b"CONNECT" and (AUTHORITY.fullmatch(target) is None or not valid_host(target)):
+        return _refused(line, faults.BAD_REQUEST)  # RFC 9110 section 9.3.6
     if method in REFUSED:
         return _refused(line, faults.METHOD_REFUSED, method, target, int(minor))
-    if method not in METHODS:
+    if method not in METHODS and not (dialect.lenient and CAPITALS.fullmatch(method)):
         return _refused(line, faults.METHOD_UNKNOWN, method, target, int(minor))
-    authority, origin = split_target(method, target)
+    whole = target.partition(b"#")[0] if dialect.lenient else target
+    authority, origin = split_target(method, whole)
     if origin is None:
         return _refused(line, faults.BAD_REQUEST)
     raw_path, mark, query = origin.partition(b"?")
-    path = canonical_path(raw_path)
-    if path is None:
+    path = canonical_path(raw_path, dialect.slashes)
+    if path is None or (dialect.lenient and NO_ESCAPE.search(raw_path) is not None):
         return _refused(line, faults.BAD_REQUEST)
     return RequestLine(method, target, int(minor), origin, path, query if mark else b"", authority)
 
@@ -78,7 +89,7 @@ def valid_host(host: bytes) -> bool:
     match = HOST.fullmatch(host)
     if match is None or (match[2] and int(match[2]) > 65535):
         return False
-    return not host.startswith(b"[") or _ipv6(match[1][1:-1])
+    return not host.startswith(b"[") or host[1] in b"vV" or _ipv6(match[1][1:-1])
 
 
 def _ipv6(text: bytes) -> bool:
@@ -97,14 +108,15 @@ def host_name(host: bytes) -> bytes:
     return name.partition(b":")[0].rstrip(b".")
 
 
-def canonical_path(raw: bytes) -> bytes | None:
-    """The path that routes are matched on, or None when it climbs above the root (nginx answers 400 too)."""
+def canonical_path(raw: bytes, merge: bool = True) -> bytes | None:
+    """The path that routes are matched on, or None when it climbs above the root (nginx answers 400 too); `merge`
+    makes one slash of several."""
     if raw == b"*":
         return b"/"
     path = raw
     if b"%" in path:
         path = ESCAPE.sub(_decoded, path)
-    if b"//" in path:
+    if merge and b"//" in path:
         path = SLASHES.sub(b"/", path)
     if b"/." not in path:
         return path

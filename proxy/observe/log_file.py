@@ -21,7 +21,7 @@ class LogFile:
     `write` adds a line, with its line end; it is the append of a list, because that is what logging costs a request.
     """
 
-    __slots__ = ("_elders", "_fd", "_lines", "_regular", "dropped", "path", "write")
+    __slots__ = ("_due", "_elders", "_fd", "_lines", "_most", "_regular", "_seconds", "dropped", "path", "write")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -31,7 +31,25 @@ class LogFile:
         self.write = self._lines.append
         self._fd = -1
         self._regular = False
+        self._most = 0
+        self._seconds = self._due = 0.0
         self._open()
+
+    def hold(self, size: int, seconds: float) -> None:
+        """Let lines gather until there are so many bytes, or for so long (0.0: for ever)."""
+        self._most, self._seconds = size, seconds or float("inf")
+
+    def tick(self, now: float) -> None:
+        """Write what has gathered, if it is time."""
+        if not self._lines and not self._elders:
+            return
+        if self._most:
+            if not self._due:
+                self._due = now + self._seconds
+            if now < self._due and sum(map(len, self._lines)) < self._most:
+                return
+            self._due = 0.0
+        self.flush()
 
     def flush(self) -> None:
         """Write what has gathered, as far as it can be written without waiting."""

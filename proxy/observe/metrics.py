@@ -25,9 +25,10 @@ log = logging.getLogger("frontgate")
 class FaultCounts:
     """Counts of faults, and a line in the error log for those that an operator can do something about."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("client_level", "counts")
 
     def __init__(self) -> None:
+        self.client_level = logging.DEBUG  # of what clients are to blame for: they could fill the disk
         self.counts: dict[Fault, int] = dict.fromkeys(faults.TABLE.values(), 0)
 
     def __call__(self, exchange: Exchange) -> None:
@@ -36,20 +37,9 @@ class FaultCounts:
         if fault is None:
             return
         self.counts[fault] += 1
-        if fault.blame is faults.CLIENT or fault is faults.NO_ROUTE:
-            level = logging.DEBUG
-        else:
-            level = logging.ERROR
-        log.log(
-            level,
-            "%s: %s (client %s, site %s, request %s, tried %s)",
-            fault.name,
-            fault.reason,
-            exchange.client.address.decode(),
-            exchange.route.site,
-            exchange.line.log.decode("latin-1"),
-            ", ".join(backend.address for backend in exchange.tried) or "none",
-        )
+        by_client = fault.blame is faults.CLIENT or fault is faults.NO_ROUTE
+        level = self.client_level if by_client else logging.ERROR
+        log.log(level, "%s: %s", fault.name, fault.reason, extra={"exchange": exchange})
 
 
 class SiteCounts:

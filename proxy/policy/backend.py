@@ -20,6 +20,9 @@ class Gauge(Protocol):
     def add(self, n: int) -> None:
         """Count `n` more, or fewer when negative, for this worker."""
 
+    def claim(self, most: int) -> bool:
+        """Count one more unless the sum is `most` already; of several workers who want the last place one gets it."""
+
     def total(self) -> int:
         """The sum over all workers."""
 
@@ -35,6 +38,9 @@ class Breaker(Protocol):
 
     def settle(self, now: float, ticket: int, cause: str | int, counts: bool) -> None:
         """The attempt has ended with a fault or status; `counts`: it says something about the backend."""
+
+    def answered(self, now: float, ticket: int, status: int) -> int:
+        """The attempt's answer has begun with this status: the ticket of what is left of it."""
 
     def flush(self, now: float) -> None:
         """A tick: tell the other workers what has been counted."""
@@ -52,6 +58,13 @@ class LocalGauge:
         """Count `n` more, or fewer when negative."""
         self.count += n
 
+    def claim(self, most: int) -> bool:
+        """Count one more unless there are `most` already."""
+        if self.count >= most:
+            return False
+        self.count += 1
+        return True
+
     def total(self) -> int:
         """What has been counted."""
         return self.count
@@ -64,8 +77,11 @@ class Backend:
     robin. `max_fails` failures within `fail_timeout` seconds keep the backend out for as long (0: never); `max_conns`
     bounds what is in flight (0: no bound). `accessed` is the time of the last failure, `checked` that of the last
     failure or of the first attempt after it had been kept out. `pool` belongs to the upstream and lends links.
+    `nominal` is the weight as the configuration has it and `whole` the same in the parts that `weight` counts in, which
+    is less for a while after `unwell`, the time when the backend was last seen to be kept out (0: never; `standing`).
     `held` is set while something else keeps it out (checks, the other workers' votes, the operator: see `standing`),
-    and `guarded` while anything at all but failures and `down` has to be asked before it is picked.
+    `pardoned` while its failures do not, and `guarded` while anything at all but failures and `down` has to be asked
+    before it is picked.
     """
 
     __slots__ = (
@@ -77,6 +93,7 @@ class Backend:
         "counted",
         "current",
         "down",
+        "draining",
         "effective",
         "fail_timeout",
         "failures",
@@ -85,16 +102,24 @@ class Backend:
         "guarded",
         "held",
         "inflight",
+        "key",
         "label",
         "max_conns",
         "max_fails",
+        "nominal",
+        "pardoned",
         "pool",
         "reported",
+        "server",
         "settled",
+        "shares",
+        "sid",
         "taken",
         "trouble",
+        "unwell",
         "upstream",
         "weight",
+        "whole",
     )
 
     def __init__(
@@ -112,7 +137,13 @@ class Backend:
     ) -> None:
         self.address = address
         self.label = address.encode()
+        self.key = address  # what it counts under, in its upstream
+        self.shares = False  # it counts there together with others, which a name stands for
+        self.server = address  # as the configuration writes it; a consistent hash goes by it
+        self.sid = b""  # what `sticky` calls it
+        self.draining = False  # it is `down` but for those who are bound to it
         self.weight = weight
+        self.nominal = self.whole = weight
         self.effective = weight
         self.current = 0
         self.max_fails = max_fails
@@ -135,40 +166,48 @@ class Backend:
         self.breaker: Breaker | None = None
         self.freed: Callable[[], None] | None = None  # whom to tell that it can take one more
         self.held = False
+        self.pardoned = False
+        self.unwell = 0.0
         self.guarded = max_conns > 0
 
     def __repr__(self) -> str:
         return f"<Backend {self.address}>"
 
-    def out(self, now: float) -> bool:
-        """Whether it is down, or kept out for its failures or otherwise."""
-        if self.down or self.held or (0 < self.max_fails <= self.fails and now - self.checked <= self.fail_timeout):
+    def out(self, now: float, alone: bool = False) -> bool:
+        """Whether it is down, or kept out for its failures or otherwise; `alone`, as the only backend of its group,
+        failures do not keep it out."""
+        if self.down or self.held:
+            return True
+        if not alone and 0 < self.max_fails <= self.fails and not self.pardoned and self.resting(now):
             return True
         return self.breaker is not None and self.breaker.blocks(now)
 
-    def full(self) -> bool:
-        """Whether as much is in flight as it may have.
+    def resting(self, now: float) -> bool:
+        """Whether it has failed too often to be asked already."""
+        return 0 < self.max_fails <= self.fails and now - self.checked <= self.fail_timeout
 
-        Workers do not wait for each other, so several may take the last free place of `max_conns` at the same instant.
-        """
+    def full(self) -> bool:
+        """Whether as much is in flight as it may have, at this instant: `take` finds out who gets the last place."""
         return 0 < self.max_conns <= self.inflight.total()
 
     def eligible(self, now: float, alone: bool = False) -> bool:
-        """Whether an attempt may go here; `alone`, as the only backend of its group, failures do not keep it out."""
-        if alone:
-            if self.down or self.held or (self.breaker is not None and self.breaker.blocks(now)):
-                return False
-        elif self.out(now):
-            return False
-        return not self.max_conns or self.inflight.total() < self.max_conns
+        """Whether an attempt may go here; `alone` as above."""
+        return not self.out(now, alone) and (not self.max_conns or self.inflight.total() < self.max_conns)
 
-    def take(self, now: float) -> None:
-        """An attempt begins. If it is the first after the backend was kept out, the others wait for its outcome."""
-        self.taken += 1
-        if self.counted:
+    def take(self, now: float) -> bool:
+        """An attempt begins; False, and nothing is taken, when another worker has got the last place of `max_conns`.
+
+        If it is the first after the backend was kept out, the others wait for its outcome.
+        """
+        if self.max_conns:
+            if not self.inflight.claim(self.max_conns):
+                return False
+        elif self.counted:
             self.inflight.add(1)
+        self.taken += 1
         if now - self.checked > self.fail_timeout:
             self.checked = now
+        return True
 
     def settle(self, now: float, failed: bool, counts: bool, ticket: int = NO_TICKET, cause: str | int = "") -> None:
         """An attempt has ended; when it does not count, passive health hears neither of a failure nor of a success.
@@ -195,6 +234,11 @@ class Backend:
             # Taken after the last failure had been waited out, and it went well: nginx's "mark peer live".
             self.fails = 0
 
+    def answered(self, now: float, ticket: int, status: int) -> int:
+        """The answer to an attempt has begun and may go on for hours: its breaker need not wait for the end. Gives the
+        ticket of what is left of the attempt."""
+        return ticket if self.breaker is None else self.breaker.answered(now, ticket, status)
+
     def configure(
         self,
         *,
@@ -204,14 +248,18 @@ class Backend:
         max_conns: int,
         backup: bool,
         down: bool,
+        fine: int = 1,
     ) -> None:
         """Take over what a new configuration says and keep the live state: failures, counts, links in use.
 
         Credit and lost weight are kept only if the weight stays: in other proportions they would mean something else.
+        Weights are counted in `fine` parts of one.
         """
-        if weight != self.weight:
-            self.weight = self.effective = weight
+        whole = weight * fine
+        if whole != self.whole or (fine == 1 and self.weight != whole):
+            self.whole = self.weight = self.effective = whole
             self.current = 0
+        self.nominal = weight
         self.max_fails = max_fails
         self.fail_timeout = fail_timeout
         self.max_conns = max_conns

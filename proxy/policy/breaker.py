@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from proxy.policy.retry import Chance
+    from proxy.policy.chance import Chance
 
 CLOSED: Final = 0
 OPEN: Final = 1
@@ -90,10 +90,10 @@ class Settings:
     fails, up to `longest`, each give or take a tenth. Then up to `probes` attempts at a time may try, and as many must
     go well. `on` are the causes that are failures: kinds of faults, statuses of answers.
 
-    A probe that is not settled within `lease` loses its place to another, and its outcome is not heard any more: its
-    worker was killed, or it has become a stream that may last for hours. The default is a minute, or `recovery` when
-    that is longer: more than most requests take, so that a slow backend does not collect probes, and no more of an
-    outage than the death of a worker may cost. ValueError if there is no room for that many probes.
+    A probe whose answer has not begun within `lease` loses its place to another and is not heard any more: its worker
+    was killed. The default is a minute, or `recovery` when that is longer: more than most requests take, so that a slow
+    backend does not collect probes, and no more of an outage than a worker's death may cost. ValueError if there is no
+    room for that many probes.
     """
 
     __slots__ = ("failures", "lease", "least", "longest", "on", "probes", "ratio", "recovery", "window")
@@ -204,6 +204,13 @@ class Breaker:
         else:
             self.success(now, ticket)
 
+    def answered(self, now: float, ticket: int, status: int) -> int:
+        """An answer has begun: a probe is judged by that, for the rest may last for hours, and gets this ticket."""
+        if ticket >= 0:
+            return ticket
+        self.settle(now, ticket, status, True)
+        return NO_TICKET if self.state else self._cells[PHASE]
+
     def success(self, now: float, ticket: int) -> None:
         """The attempt went well."""
         if ticket == self._ticket:
@@ -269,8 +276,7 @@ class Breaker:
             if ticket == self._cells[PHASE]:
                 self._cells[CONSECUTIVE] = 0
             else:
-                self._ticket = NO_TICKET
-                self._passed = 0
+                self._ticket, self._passed = NO_TICKET, 0
 
     def _count(self, now: float, ticket: int, failed: int) -> None:
         """Add to the window: `failed`, and the successes of this worker unless the breaker has been open since."""
@@ -283,8 +289,7 @@ class Breaker:
         number = int(now * SECOND) // self._slice
         cell = RING + number % SLICES
         if cells[cell] != number * self._slice:
-            cells[cell + PASSED] = 0
-            cells[cell + FAILED] = 0
+            cells[cell + PASSED] = cells[cell + FAILED] = 0
             cells[cell] = number * self._slice
         cells[cell + PASSED] += passed
         cells[cell + FAILED] += failed
@@ -368,8 +373,7 @@ class Breaker:
         probed = cells[PROBED]
         for cell in range(RING, CELLS):
             cells[cell] = 0
-        cells[CONSECUTIVE] = 0
-        cells[STREAK] = 0
+        cells[CONSECUTIVE] = cells[STREAK] = 0
         self._become(now, CLOSED, f"{probed} probe{'s' * (probed > 1)} went well")
 
     def _become(self, now: float, state: int, reason: str) -> None:
@@ -379,8 +383,6 @@ class Breaker:
         cells[PHASE] = (phase & ~STATE) + (NEXT if state == CLOSED else state)
         self.events.append(Event(now, phase & STATE, state, reason))
         del self.events[:-MOST_EVENTS]
-
-    # --- places of probes -------------------------------------------------------------------------------------------
 
     def _free(self, now: int) -> int:
         """The first place that a probe can have, or -1."""
@@ -393,7 +395,6 @@ class Breaker:
         """Free the place of the probe with this ticket. False when it has lost it before."""
         for place in range(PLACES, RING, 2):
             if self._cells[place + 1] == -ticket:
-                self._cells[place] = 0
-                self._cells[place + 1] = 0
+                self._cells[place] = self._cells[place + 1] = 0
                 return True
         return False

@@ -11,24 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from proxy.http.target import IDEMPOTENT
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.http.message import ResponseHead
+    from proxy.policy.chance import Chance
 
 NO: Final = -1.0  # not once more
 MEMORY: Final = 10.0  # seconds over which a budget forgets
 FULL: Final = -1.0  # jitter: anything from nothing to the whole pause
-
-
-class Chance(Protocol):
-    """The part of `random.Random` that pauses need."""
-
-    def random(self) -> float:
-        """A number from 0.0 up to but not including 1.0."""
 
 
 class Budget:
@@ -62,20 +56,24 @@ class Retry:
     """What is tried once more on a route.
 
     `causes` are kinds of faults (see `faults`), `statuses` those of answers; `attempts` bounds the attempts of one
-    exchange (0: every backend once), `deadline` the seconds after its start within which one may begin (0: no bound).
+    exchange (0: every backend once); none begins behind the exchange's deadline. When `cautious`, what has failed at
+    two backends that had it is not given to a third: it may be the request that fells them.
     The n-th pause is `base` * 2^(n-1) seconds, at most `cap`, with `jitter` as a share around it or FULL.
     """
 
-    __slots__ = ("attempts", "base", "cap", "causes", "deadline", "jitter", "key", "non_idempotent", "rng", "statuses")
+    __slots__ = (
+        "attempts", "base", "cap", "causes", "cautious", "jitter", "key", "non_idempotent", "rng", "statuses", "within"
+    )  # fmt: skip
 
     def __init__(
         self,
         on: Iterable[str | int] = ("connect", "closed"),
         *,
         attempts: int = 0,
+        cautious: bool = False,
         non_idempotent: bool = False,
         idempotency_key: bool = False,
-        deadline: float = 0.0,
+        within: float = 0.0,
         base: float = 0.0,
         cap: float = 10.0,
         jitter: float = FULL,
@@ -84,9 +82,10 @@ class Retry:
         self.causes = frozenset(cause for cause in on if isinstance(cause, str))
         self.statuses = frozenset(cause for cause in on if isinstance(cause, int))
         self.attempts = attempts
+        self.cautious = cautious
         self.non_idempotent = non_idempotent
         self.key = idempotency_key
-        self.deadline = deadline
+        self.within = within  # seconds after the request's beginning that no attempt begins behind; 0.0: no bound
         self.base = base
         self.cap = cap
         self.jitter = jitter
@@ -103,10 +102,14 @@ class Retry:
             or (self.key and exchange.fields.get(b"idempotency-key") is not None)
         )
 
-    def pause(self, exchange: Exchange) -> float:
-        """Seconds to wait before the next attempt, or NO when the attempts or the time are used up."""
+    def pause(self, exchange: Exchange, sent: bool = False) -> float:
+        """Seconds to wait before the next attempt, or NO when the attempts or the time are used up; `sent`: the backend
+        had the request, and failed."""
         made = len(exchange.tried)
         if self.attempts and made >= self.attempts:
+            return NO
+        before = exchange.fault  # that of the attempt before
+        if sent and self.cautious and before is not None and before.health and not before.unsent:
             return NO
         wait = self._wait(made) if self.base else 0.0
         return self._in_time(exchange, wait)
@@ -122,7 +125,8 @@ class Retry:
         return NO if said > self.cap else self._in_time(exchange, max(wait, said))
 
     def _in_time(self, exchange: Exchange, wait: float) -> float:
-        late = self.deadline and exchange.clock.now + wait >= exchange.started + self.deadline
+        begins = exchange.clock.now + wait
+        late = 0.0 < exchange.deadline <= begins or 0.0 < self.within <= begins - exchange.started
         return NO if late else wait
 
     def _wait(self, made: int) -> float:

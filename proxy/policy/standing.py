@@ -1,10 +1,12 @@
 """How the backends of a group stand: by checks, the other workers' votes, the operator; and how weight comes back.
 
 Rules: pure; looked at once a tick, not per request. What is drained gets nothing new. Ill is whoever the keeper's
-checks say so of, or whom another worker keeps out for its failures. When fewer than `panic` percent of the backends are
-well, or none, illness is ignored, for all of them cannot be: something else is wrong, and trying is better than
-refusing (Envoy's panic threshold). A backend that has never passed a mandatory check gets nothing in any case. Whoever
-is well again has a tenth of its weight at first and the rest over `slow_start` seconds (Envoy's slow start, linear).
+checks say so of, or whom another worker keeps out for its failures. When nobody else could be asked, illness is
+ignored: trying is better than refusing, and whom the operator drains or a breaker blocks cannot be asked. When fewer
+than `panic` percent of those who may be asked at all are well, illness is ignored too, and so are this worker's own
+failures, for so many cannot be ill: something else is wrong (Envoy's panic threshold). A backend that has never passed
+a mandatory check gets nothing in any case. Whoever is well again has a tenth of its weight at first and the rest over
+`slow_start` seconds (Envoy's slow start, linear), whichever worker or configuration looks at it then.
 """
 
 from __future__ import annotations
@@ -37,19 +39,23 @@ class Signs(Protocol):
     def shunned(self, now: float) -> bool:
         """Whether another worker keeps it out at this time."""
 
+    def recovered(self) -> float:
+        """When checks found that it is up after it was not, in seconds of the clock; 0.0: it ever was."""
+
 
 class Standing:
-    """The standing of one group's backends; `full` are their whole weights."""
+    """The standing of one group's backends."""
 
-    __slots__ = ("_since", "backends", "full", "panic", "signs", "slow_start")
+    __slots__ = ("backends", "panic", "signs", "slow_start")
 
-    def __init__(self, backends: Sequence[Backend], signs: Sequence[Signs], panic: int, slow_start: float) -> None:
+    def __init__(
+        self, backends: Sequence[Backend], signs: Sequence[Signs], panic: int, slow_start: float | Sequence[float]
+    ) -> None:
+        """`slow_start` is in seconds, for all backends or for each."""
         self.backends = tuple(backends)
         self.signs = tuple(signs)
         self.panic = panic
-        self.slow_start = slow_start
-        self.full = [backend.weight for backend in backends]
-        self._since: dict[Backend, float] = {}  # since when those are well that were not
+        self.slow_start = tuple(slow_start) if isinstance(slow_start, Sequence) else (slow_start,) * len(self.backends)
 
     def look(self, now: float) -> None:
         """Find out who is held, and how much weight everybody has."""
@@ -58,31 +64,39 @@ class Standing:
         ill = [
             said == ILL or (not alone and signs.shunned(now)) for said, signs in zip(health, self.signs, strict=True)
         ]
-        able = [not backend.down and said != UNPROVEN for backend, said in zip(self.backends, health, strict=True)]
-        well = sum(can and not sick for can, sick in zip(able, ill, strict=True))
-        ignored = well == 0 or well * 100 < self.panic * sum(able)
+        able = [
+            not (backend.down or said == UNPROVEN or signs.drained())
+            for backend, said, signs in zip(self.backends, health, self.signs, strict=True)
+        ]
+        sound = [
+            backend
+            for backend, can, sick in zip(self.backends, able, ill, strict=True)
+            if can and not sick and (backend.breaker is None or not backend.breaker.blocks(now))
+        ]
+        well = sum(not backend.resting(now) for backend in sound)
+        panic = not alone and well * 100 < self.panic * sum(able)
+        ignored = panic or not sound
         for place, backend in enumerate(self.backends):
             unwell = health[place] == UNPROVEN or (ill[place] and not ignored)
-            held = unwell or self.signs[place].drained()
-            if held is not backend.held:
-                backend.held = held
-                backend.guard()
-            if backend.breaker is not None:
-                backend.breaker.flush(now)
-            if self.slow_start:
-                self._weigh(place, backend, now, held or backend.out(now))
+            self._judge(place, backend, now, unwell or self.signs[place].drained(), panic)
 
-    def _weigh(self, place: int, backend: Backend, now: float, out: bool) -> None:
-        full = self.full[place]
+    def _judge(self, place: int, backend: Backend, now: float, held: bool, panic: bool) -> None:
+        backend.pardoned = panic
+        if held is not backend.held:
+            backend.held = held
+            backend.guard()
+        if backend.breaker is not None:
+            backend.breaker.flush(now)
+        if self.slow_start[place]:
+            self._weigh(backend, now, held or backend.out(now), self.signs[place].recovered(), self.slow_start[place])
+
+    def _weigh(self, backend: Backend, now: float, out: bool, recovered: float, slow_start: float) -> None:
+        """`out`: nobody asks it now; `recovered`: since when checks find it well again."""
         if out:
-            self._since[backend] = now
-        since = self._since.get(backend)
-        if since is None:
-            return
-        share = max(LEAST, (now - since) / self.slow_start)
-        if share >= 1.0:
-            del self._since[backend]
-            backend.weight = full
-        else:
-            backend.weight = max(1, int(full * share))
-            backend.effective = backend.weight
+            backend.unwell = now
+        since = max(backend.unwell, recovered)
+        share = max(LEAST, (now - since) / slow_start) if since else 1.0
+        if share < 1.0:
+            backend.weight = backend.effective = max(1, int(backend.whole * share))
+        elif backend.weight != backend.whole:
+            backend.weight = backend.whole

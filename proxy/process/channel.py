@@ -27,12 +27,14 @@ NO_PEMS: Final[Mapping[str, bytes]] = {}
 
 
 class Door(NamedTuple):
-    """A listening socket of a worker: its listener's name, what makes it another one, and its backlog."""
+    """A listening socket of a worker: its listener's name, what makes it another one, and its backlog; `heralded`, that
+    its connections begin with a PROXY header."""
 
     listener: str
     address: str
     tls: bool
     backlog: int
+    heralded: bool = False
 
 
 class Reload(NamedTuple):

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Final
 
 from proxy.config.model import Model
+from proxy.config.tls import BackendTls
 from proxy.config.upstream import Health as Wanted
 from proxy.policy.health import Check, Health
 from proxy.policy.standing import ILL, UNCHECKED, UNPROVEN, WELL
@@ -34,8 +35,11 @@ Asking = Callable[[str, Check, Resolver | None], Awaitable[str]]
 log = logging.getLogger("frontgate")
 
 
-def check_of(wanted: Wanted) -> Check:
-    """A configured check. Its words have been looked at when the configuration was read."""
+def check_of(wanted: Wanted, tls: BackendTls | None = None) -> Check:
+    """A configured check, of backends with which TLS is spoken so, if at all.
+
+    Its words have been looked at when the configuration was read.
+    """
     ranges = [(int(first), int(last or first)) for first, _, last in (one.partition("-") for one in wanted.status)]
     return Check(
         wanted.path,
@@ -48,13 +52,14 @@ def check_of(wanted: Wanted) -> Check:
         wanted.fall,
         wanted.jitter,
         wanted.mandatory,
+        tls,
     )
 
 
 def checks_of(model: Model) -> dict[Key, Check]:
     """The checks that a Model asks for; servers that are never used are not checked."""
     return {
-        (name, server.address): check_of(upstream.health)
+        (name, server.address): check_of(upstream.health, upstream.tls)
         for name, upstream in model.upstream.items()
         if upstream.health is not None
         for server in upstream.servers

@@ -26,10 +26,12 @@ MINE: Final = (
     signal.SIGQUIT,
     signal.SIGHUP,
     signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
     signal.SIGCHLD,
 )
 # A terminal sends these to all processes of a group; the master hears them and tells the children.
-DEAF: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+DEAF: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 
 log = logging.getLogger("frontgate")
 

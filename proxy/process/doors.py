@@ -13,7 +13,10 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from typing import Any
+
+from proxy.config.model import Listen
 
 UNIX = "unix:"
 
@@ -39,15 +42,28 @@ def resolve(address: str) -> tuple[socket.AddressFamily, Any]:
     return found[0][0], found[0][4]
 
 
-def refusal(address: str, error: OSError) -> ValueError:
+class Refused(ValueError):
+    """The system does not let us listen at an address."""
+
+    def __init__(self, address: str, error: OSError, sentence: str) -> None:
+        super().__init__(sentence)
+        self.address = address
+        self.error = error
+
+
+def refusal(address: str, error: OSError) -> Refused:
     """Why the system does not let us listen, as a sentence with a remedy."""
+    return Refused(address, error, f"cannot listen on {address}: {_remedy(error)}")
+
+
+def _remedy(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return ValueError(f"cannot listen on {address}: another program listens there; stop it or change the address")
+        return "another program listens there; stop it or change the address"
     if error.errno == errno.EACCES:
-        return ValueError(f"cannot listen on {address}: not allowed; use a port from 1024, or start as root")
+        return "not allowed; use a port from 1024, or start as root"
     if error.errno == errno.EADDRNOTAVAIL:
-        return ValueError(f"cannot listen on {address}: no network interface of this machine has the address")
-    return ValueError(f"cannot listen on {address}: {error.strerror or error}")
+        return "no network interface of this machine has the address"
+    return str(error.strerror or error)
 
 
 def open_tcp(
@@ -142,7 +158,7 @@ def remove_stale(path: str, address: str) -> None:
 class Doorway:
     """The sockets of one listener: by slot, or one for all when it is a unix socket."""
 
-    __slots__ = ("_beside", "_file", "address", "backlog", "sockets", "tls")
+    __slots__ = ("_beside", "_file", "address", "backlog", "heralded", "sockets", "tls")
 
     def __init__(
         self,
@@ -152,24 +168,36 @@ class Doorway:
         slots: int,
         beside: Doorway | None = None,
         shared: bool = False,
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
-        """Open them; `beside`, a doorway of ours on the same address, stays open until this one serves, and `shared`
-        says that one of ours has the port. ValueError with a sentence when the address cannot be had.
+        """Open them, or take the `inherited` ones that a process before this one left; `beside`, a doorway of ours on
+        the same address, stays open until this one serves, and `shared` says that one of ours has the port. ValueError
+        with a sentence when the address cannot be had.
         """
         self._beside = beside
+        self.heralded = False  # connections begin with a PROXY header
         self.address = address
         self.tls = tls
         self.backlog = backlog
         self._file: tuple[str, int] | None = None
         self.sockets: list[socket.socket]
-        if not self.unix:
+        if inherited:
+            self.sockets = list(inherited)
+            self.stretch(slots)
+        elif not self.unix:
             existing = beside.sockets[0] if beside is not None else None
             self.sockets = open_tcp(address, slots, backlog, existing, shared)
         elif beside is not None:
             self.sockets = [beside.sockets[0].dup()]
         else:
             self.sockets = [open_unix(address, backlog)]
-            self._file = (address.removeprefix(UNIX), os.stat(address.removeprefix(UNIX)).st_ino)
+        if beside is None:
+            self.claim()
+
+    def serves(self, listen: Listen) -> bool:
+        """Whether it is what a table asks for."""
+        wanted = (listen.address, listen.tls, listen.proxy_protocol)
+        return (self.address, self.tls, self.heralded) == wanted
 
     @property
     def unix(self) -> bool:
@@ -202,6 +230,17 @@ class Doorway:
             for one in self.sockets[slots:]:
                 one.close()
             del self.sockets[slots:]
+
+    def disown(self) -> None:
+        """Leave the socket file to another process."""
+        self._file = None
+
+    def claim(self) -> None:
+        """The socket file is ours again, or for the first time."""
+        if self.unix:
+            path = self.address.removeprefix(UNIX)
+            with contextlib.suppress(OSError):
+                self._file = (path, os.stat(path).st_ino)
 
     def close(self) -> None:
         """Close our copies, and remove the socket file if it is still ours. The workers' copies are their own."""

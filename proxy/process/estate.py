@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy import build, ledger
 from proxy.config.model import Model
 from proxy.downstream import tls
+from proxy.openssl import files
 from proxy.process.channel import Door, Reload
 from proxy.process.checks import checks_of, hold_unproven
-from proxy.process.doors import Doorway, port_of
-from proxy.shared import buckets, tally
+from proxy.process.doors import Doorway, Refused, port_of
+from proxy.shared import tally
 from proxy.shared.arena import Arena, Layout, Name
 from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
 from proxy.shared.tally import Tally
+from proxy.shared.zones import made
 
 MOST_KEYS = 65536  # clients and other keys that connections and requests in flight are counted by at a time
 
@@ -76,14 +80,15 @@ class Change:
 
 def door(name: str, doorway: Doorway) -> Door:
     """A doorway as the workers hear of it."""
-    return Door(name, doorway.address, doorway.tls, doorway.backlog)
+    return Door(name, doorway.address, doorway.tls, doorway.backlog, doorway.heralded)
 
 
 class Estate:
     """Everything that outlives a worker. `slots` is the number of workers."""
 
-    def __init__(self, model: Model) -> None:
-        """Open and make everything. ValueError with a sentence, and nothing left open, when something cannot be."""
+    def __init__(self, model: Model, inherited: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
+        """Open and make everything, but for sockets that were `inherited`, by address. ValueError with a sentence, and
+        nothing left open, when something cannot be."""
         self.model = model
         self.slots = slots_of(model)
         self.layout = Layout(ledger.counters(model))
@@ -96,6 +101,7 @@ class Estate:
         self.zones: dict[str, Memory] = {}
         self.contexts: dict[str, tls.Certificates] = {}
         self.admin: Doorway | None = None
+        self._inherited = dict(inherited or {})
         self.apply(self.prepare(model))
 
     def prepare(self, model: Model) -> Change:
@@ -109,6 +115,9 @@ class Estate:
         hold_unproven(self.arena, checks_of(model))
         try:
             self._open(change, slots)
+        except Refused:
+            self.abandon(change)
+            raise
         except (ValueError, OSError) as error:
             self.abandon(change)
             raise ValueError(str(error)) from error
@@ -126,16 +135,19 @@ class Estate:
             old = self.zones.get(name)
             if old is None or old.size != size:
                 change.new_zones.append(name)
-            change.zones[name] = old if old is not None and old.size == size else buckets.made(size)
+            change.zones[name] = old if old is not None and old.size == size else made(name, size)
         for name, listen in model.listen.items():
             old_door = self.doorways.get(name)
-            if old_door is not None and (old_door.address, old_door.tls) == (listen.address, listen.tls):
+            if old_door is not None and old_door.serves(listen):
                 old_door.stretch(slots)
                 change.doorways[name] = old_door
                 continue
             beside = self._beside(listen.address)
-            shared = any(one.port == port_of(listen.address) for one in self.doorways.values())
-            change.doorways[name] = Doorway(listen.address, listen.tls, listen.backlog, slots, beside, shared)
+            ours = [*self.doorways.values(), *change.doorways.values()]
+            shared = any(one.port == port_of(listen.address) for one in ours)
+            left = self._inherited.pop(listen.address, ())
+            change.doorways[name] = Doorway(listen.address, listen.tls, listen.backlog, slots, beside, shared, left)
+            change.doorways[name].heralded = listen.proxy_protocol
             change.new_doors.append(name)
         self._open_admin(change)
 
@@ -145,7 +157,8 @@ class Estate:
             change.admin = self.admin
         else:
             change.new_admin = True
-            change.admin = Doorway(address, False, 64, 1) if address is not None else None
+            left = self._inherited.pop(address or "", ())
+            change.admin = Doorway(address, False, 64, 1, inherited=left) if address is not None else None
 
     def _beside(self, address: str) -> Doorway | None:
         """A doorway of ours that has the address already."""
@@ -172,6 +185,7 @@ class Estate:
             self._certify(name, context, change)
         self.contexts = {name: self.contexts[name] for name in change.contexts}
         self.model, self.admin = change.model, change.admin
+        files.give(change.pems)  # children inherit them
         self.doorways, self.zones = change.doorways, change.zones
 
     def _certify(self, name: str, fresh: tls.Certificates, change: Change) -> None:
@@ -189,6 +203,11 @@ class Estate:
             doorway.close()
         if self.admin is not None:
             self.admin.close()
+
+    @property
+    def doors(self) -> list[Doorway]:
+        """All doorways, that of the admin too."""
+        return [*self.doorways.values(), *([self.admin] if self.admin is not None else [])]
 
     def forget(self, slot: int | None) -> None:
         """In a child: close what belongs to other slots; `None` is the keeper."""

@@ -12,11 +12,11 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
 
-from proxy.process import pidfile
+from proxy.process import pidfile, succession
 from proxy.process.backoff import Backoff
 from proxy.process.channel import Applied, Channel, Crew, Failed, Message, Outcome, Ready
 from proxy.process.checks import checks_of
@@ -56,7 +56,11 @@ class Household:
         self.started = time.time()
         self.outcome = Outcome(True, self.started)
         self.serving = False  # every worker has been ready once
+        self.serves: Callable[[], None] = lambda: None  # called then
+        self.refused: Callable[[str], None] | None = None  # called before that, with why a child cannot start
         self.stopping = False
+        self.resting = False  # nobody serves until the next reload
+        self.heir = 0  # the process that was started to take our place
         self.status = 0
         self.unanswered: set[int] = set()  # processes that have not said yet how a reload went
         self.reload_good = True
@@ -80,7 +84,7 @@ class Household:
 
     def vacant(self, post: Post) -> bool:
         """Whether a post is to be filled. A worker that is leaving its slot still counts in that row of the arena."""
-        if self.stopping or post.child is not None:
+        if self.stopping or self.resting or post.child is not None:
             return False
         return post.slot is None or all(child.slot != post.slot for child in self.leaving)
 
@@ -124,6 +128,12 @@ class Household:
             child = next((child for child in self.children() if child.pid == pid), None)
             if child is not None:
                 self.bury(child, status)
+            elif pid == self.heir:
+                self.heir = 0
+                log.error("the new program (process %d) is gone: %s", pid, reason(status))
+                succession.come_back(self.estate.model.pid)
+                for doorway in self.estate.doors:
+                    doorway.claim()
 
     def bury(self, child: Child, status: int) -> None:
         """Hear a dead child's last words, and see to its replacement."""
@@ -146,7 +156,7 @@ class Household:
         """A child has died in its post: say why, and when the post is filled again."""
         post = self.keeper if child.slot is None else self.workers[child.slot]
         post.child = None
-        if self.stopping:
+        if self.stopping or self.resting:
             return
         lived = monotonic() - child.born
         delay = post.backoff.died(lived)
@@ -203,6 +213,8 @@ class Household:
                 self.reload_good = False
                 child.behind = True
                 self.answered(child)
+            elif isinstance(message, Failed) and not self.serving and self.refused is not None:
+                self.refused(message.sentence)
             elif isinstance(message, Failed):
                 log.error("%s cannot start: %s", child.name, message.sentence)
             elif isinstance(message, Applied):
@@ -224,7 +236,9 @@ class Household:
                 pidfile.write(self.estate.model.pid)
             except OSError as error:
                 log.error("the pid file %s cannot be written: %s", self.estate.model.pid, error.strerror)
-        log.info("serving with %d workers: %s", len(self.workers), ", ".join(places(self.estate)))
+        number = len(self.workers)
+        log.info("serving with %d worker%s: %s", number, "" if number == 1 else "s", ", ".join(places(self.estate)))
+        self.serves()
 
     def answered(self, child: Child) -> None:
         """A worker has said how the reload went; when all have, report."""
@@ -232,7 +246,7 @@ class Household:
             self.unanswered.discard(child.pid)
             if not self.unanswered:
                 if self.reload_good:
-                    log.info("the new configuration is in force")
+                    log.info("the new configuration is in force, the one before has exited with code 0")
                 self.report(self.reload_good)
 
     def report(self, good: bool) -> None:

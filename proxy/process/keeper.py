@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 from random import Random
@@ -21,7 +20,7 @@ from proxy.config.model import Model
 from proxy.process.channel import Channel, Crew, Outcome, Ready, Reload, Reopen
 from proxy.process.checks import Checks, checks_of
 from proxy.process.estate import Estate
-from proxy.process.log import LEVELS, ErrorLog
+from proxy.process.log import ErrorLog
 from proxy.upstream.resolve import Resolver
 
 
@@ -58,10 +57,8 @@ class Keeper:
         self.standing.arena.layout.extend(order.names)
         self.standing.model = order.model
         self.check(order.model)
-        logging.getLogger().setLevel(LEVELS[order.model.log.level])
-        if order.model.log.error != self.error_log.path:
-            with contextlib.suppress(OSError):
-                self.error_log.move(order.model.log.error)
+        with contextlib.suppress(OSError):
+            self.error_log.adopt(order.model)
 
     def check(self, model: Model) -> None:
         """Check the backends of a Model from now on."""

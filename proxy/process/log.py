@@ -1,37 +1,32 @@
-"""The error log of every process: one line per sentence, on standard error or in a file.
+"""The error log of every process: one line per sentence, on standard error, in files, or sent to syslog servers.
 
-Rules: all processes append to the same file; each opens it anew when told to, and keeps the old one when it cannot.
+Rules: all processes append to the same files; each opens them anew when told to, and keeps the old one when it cannot.
+Sentences about an exchange go to the logs of its route when that has any, and else to those of the door.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-LEVELS: Final = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+from proxy.config.log import ErrorLog as Table
+from proxy.config.log import Syslog as SyslogTable
+from proxy.config.model import Model
+from proxy.config.site import Route
+from proxy.observe.syslog import Syslog
+from proxy.process.log_lines import LEVELS as LEVELS
+from proxy.process.log_lines import Line, NginxLine
+
+_SEVERITIES: Final = ((70, 0), (60, 1), (50, 2), (40, 3), (30, 4), (25, 5), (20, 6), (0, 7))  # of syslog, by level
+QUIET: Final = 100  # above every level
 
 
-class Line(logging.Formatter):
-    """`2026-11-23 10:00:00.123 [warning] 4711: sentence`, in local time."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d [%(level)s] %(process)d: %(message)s", "%Y-%m-%d %H:%M:%S")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record as a line."""
-        record.level = record.levelname.lower()
-        return super().format(record)
-
-
-class ErrorLog(logging.StreamHandler[io.TextIOBase]):
-    """Where this process writes its sentences: a path, "-" for standard error, or "off"."""
+class FileLog(logging.StreamHandler[io.TextIOBase]):
+    """A file, "-" for standard error, or "off", as a place for sentences."""
 
     def __init__(self, path: str) -> None:
         """OSError if the file cannot be opened."""
@@ -42,7 +37,9 @@ class ErrorLog(logging.StreamHandler[io.TextIOBase]):
 
     def move(self, path: str) -> None:
         """Write to another place from now on. OSError, and everything as it was, if it cannot be opened."""
-        fresh = open(path, "a", encoding="utf-8") if path not in ("-", "off") else None  # noqa: SIM115  # it stays open
+        fresh = None
+        if path not in ("-", "off"):
+            fresh = open(path, "a", encoding="utf-8", errors="replace", opener=private)  # noqa: SIM115
         with self.lock:  # type: ignore[union-attr]  # a handler has a lock
             old = self.stream
             self.stream = fresh or sys.stderr  # type: ignore[assignment]
@@ -51,7 +48,7 @@ class ErrorLog(logging.StreamHandler[io.TextIOBase]):
             self.path = path
 
     def reopen(self) -> None:
-        """Open the file anew, after it was moved away; a file that cannot be opened stays as it was."""
+        """Open the file anew, after it was moved away; one that cannot be opened stays as it was."""
         try:
             self.move(self.path)
         except OSError as error:
@@ -63,12 +60,107 @@ class ErrorLog(logging.StreamHandler[io.TextIOBase]):
             super().emit(record)
 
 
-def start(path: str, level: str) -> ErrorLog:
-    """Send everything that is logged in this process to a new ErrorLog. OSError if the file cannot be opened."""
-    log = ErrorLog(path)
+class ErrorLog(FileLog):
+    """Where this process writes its sentences: the door's first log, and what there is beside it."""
+
+    def __init__(self, path: str) -> None:
+        """OSError if the file cannot be opened."""
+        super().__init__(path)
+        self.least = 0
+        self.further: tuple[Table, ...] = ()
+        self._sinks: dict[Table, FileLog | SyslogLog] = {}
+
+    def adopt(self, model: Model) -> None:
+        """Log as a Model says from now on. OSError, and everything as it was, if a file cannot be opened."""
+        wanted = set(tables(model))
+        fresh = {table: made(table) for table in wanted if table not in self._sinks}
+        if model.log.error != self.path:
+            self.move(model.log.error)
+        for table, sink in self._sinks.items():
+            if table not in wanted:
+                sink.close()
+        self._sinks = {table: fresh.get(table) or self._sinks[table] for table in wanted}
+        self.further = model.log.errors
+        form = NginxLine() if model.log.style == "nginx" else Line()
+        for one in (self, *self._sinks.values()):
+            one.setFormatter(form)
+        self.least = LEVELS[model.log.level]
+        levels = [LEVELS[table.level] for table in wanted]
+        logging.getLogger().setLevel(min([self.least, *levels]) if self.path != "off" else min(levels, default=QUIET))
+
+    def reopen(self) -> None:
+        """Open the files anew, after they were moved away."""
+        for one in self._sinks.values():
+            if isinstance(one, FileLog):
+                one.reopen()
+        super().reopen()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record where it belongs."""
+        exchange = getattr(record, "exchange", None)
+        own: Sequence[Table] | None = exchange.route.error_logs if exchange is not None else None
+        if own is None and record.levelno >= self.least:
+            super().emit(record)
+        for table in self.further if own is None else own:
+            sink = self._sinks.get(table)
+            if sink is not None and record.levelno >= LEVELS[table.level]:
+                sink.emit(record)
+
+
+class SyslogLog(logging.Handler):
+    """A syslog server as a place for sentences."""
+
+    def __init__(self, table: SyslogTable) -> None:
+        super().__init__()
+        self._server = Syslog(table.server, table.facility, table.severity, table.tag, table.nohostname)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record."""
+        severity = next(severity for level, severity in _SEVERITIES if record.levelno >= level)
+        self._server.send(self.format(record).encode("utf-8", "replace"), severity)
+
+    def close(self) -> None:
+        """Give its socket back."""
+        self._server.close()
+        super().close()
+
+
+def made(table: Table) -> FileLog | SyslogLog:
+    """What writes to a log. OSError if it cannot be opened."""
+    return SyslogLog(table.syslog) if table.syslog is not None else FileLog(table.path)
+
+
+def tables(model: Model) -> Iterator[Table]:
+    """All error logs of a Model but its first."""
+    yield from model.log.errors
+    for site in model.site.values():
+        yield from site.error_logs or ()
+        yield from _inside(site.route)
+
+
+def _inside(routes: Sequence[Route]) -> Iterator[Table]:
+    for route in routes:
+        yield from route.error_logs or ()
+        yield from _inside(route.route)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that is made, if it has to be, for us and our group only, as the access log is."""
+    return os.open(path, flags, 0o640)
+
+
+def begin(error_log: ErrorLog, level: int) -> None:
+    """Send everything that is logged in this process to an ErrorLog."""
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-    root.addHandler(log)
-    root.setLevel(LEVELS[level])
-    return log
+    root.addHandler(error_log)
+    root.setLevel(level)
+
+
+def start(model: Model) -> ErrorLog:
+    """Log as a Model says. OSError if a file cannot be opened."""
+    error_log = ErrorLog(model.log.error)
+    begin(error_log, QUIET)
+    error_log.adopt(model)
+    return error_log

@@ -8,6 +8,7 @@ again, USR1 reopens logs. What can fail in a reload fails before anything is cha
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import selectors
 import signal
@@ -18,15 +19,17 @@ from typing import Final
 
 from proxy.config import check, toml
 from proxy.config.model import Model
-from proxy.config.source import ConfigError
-from proxy.process import pidfile
+from proxy.config.source import ConfigError, Problem
+from proxy.process import pidfile, succession
 from proxy.process.channel import Quit, Reload, Reopen
 from proxy.process.child import MINE, Child
 from proxy.process.estate import Change, Estate, slots_of
 from proxy.process.household import Household, Post
-from proxy.process.log import LEVELS, ErrorLog
+from proxy.process.log import ErrorLog
+from proxy.process.log_lines import EMERGENCY, placed
 from proxy.process.rehearsal import rehearse
 
+LONGEST: Final = 3600.0  # seconds of one select
 AFTER_QUIT: Final = 2.0  # seconds beyond timeouts.shutdown before a child that drains is stopped
 
 log = logging.getLogger("frontgate")
@@ -35,10 +38,16 @@ log = logging.getLogger("frontgate")
 class Master(Household):
     """One running frontgate. `run` returns its exit code."""
 
-    def __init__(self, path: str, model: Model, error_log: ErrorLog) -> None:
-        """Open everything. ValueError with a sentence when something cannot be had."""
-        super().__init__(Estate(model), error_log)
+    def __init__(
+        self, path: str, model: Model, error_log: ErrorLog, read: Callable[[str], Model] | None = None
+    ) -> None:
+        """Open everything. `read` gives the configuration again. ValueError when something cannot be had."""
+        left = succession.inherited()
+        super().__init__(Estate(model, left), error_log)
         self.path = path
+        self.succeeds = bool(left)  # another process, whose sockets these are
+        self.parent = os.getppid()
+        self.read = read or read_toml
         self.wakeup, self.waker = socket.socketpair()
         self.private += [self.wakeup, self.waker]
 
@@ -59,9 +68,10 @@ class Master(Household):
                 self.watch_deadlines()
         finally:
             signal.set_wakeup_fd(-1)
-            self.estate.close()
+            self.close_doors()
             if self.estate.model.pid is not None:
                 pidfile.remove(self.estate.model.pid)
+                pidfile.remove(self.estate.model.pid + succession.OLD)
         log.info("stopped")
         return self.status
 
@@ -78,7 +88,7 @@ class Master(Household):
         """How long the select may sleep: until the next post is due or the next child is to be killed."""
         times = [post.due for post in self.posts() if self.vacant(post)]
         times += [child.deadline for child in self.children() if child.deadline is not None]
-        return max(0.0, min(times) - monotonic()) if times else None
+        return min(max(0.0, min(times) - monotonic()), LONGEST) if times else None
 
     def obey(self, signals: bytes) -> None:
         """Do what signals ask for."""
@@ -86,6 +96,8 @@ class Master(Household):
             signal.SIGCHLD: self.reap,
             signal.SIGHUP: self.reload,
             signal.SIGUSR1: self.reopen,
+            signal.SIGUSR2: self.replace,
+            signal.SIGWINCH: self.rest,
             signal.SIGQUIT: self.quit,
             signal.SIGTERM: self.stop,
             signal.SIGINT: self.stop,
@@ -100,19 +112,26 @@ class Master(Household):
         """Read the configuration again and put it in force everywhere, or say why not and change nothing."""
         if self.stopping:
             return
+        self.resting = False
         log.info("reading %s again", self.path)
         try:
-            change = self.estate.prepare(read(self.path))
+            change = self.estate.prepare(self.read(self.path))
             self.try_out(change)
             self.move_log(change)
         except (ConfigError, ValueError, OSError) as error:
-            sentences = error.errors if isinstance(error, ConfigError) else [error]
-            for sentence in sentences:
-                log.error("%s", sentence)
-            log.error("the old configuration stays in force")
+            self.refuse(error)
             self.report(False)
             return
         self.spread(change)
+
+    def refuse(self, error: Exception) -> None:
+        """Say why a configuration does not come in force."""
+        problems = error.errors if isinstance(error, ConfigError) else [Problem("", 0, str(error))]
+        nginx = self.estate.model.log.style == "nginx"
+        for problem in problems:
+            text = placed(problem) if nginx or not problem.file else str(problem)
+            log.log(EMERGENCY if nginx else logging.ERROR, "%s", text)
+        log.error("the old configuration stays in force")
 
     def try_out(self, change: Change) -> None:
         """See whether workers can serve it. ValueError, the change undone, when they cannot."""
@@ -123,14 +142,11 @@ class Master(Household):
 
     def move_log(self, change: Change) -> None:
         """Log where the new configuration says. ValueError, the change undone, when that cannot be opened."""
-        wanted = change.model.log
         try:
-            if wanted.error != self.error_log.path:
-                self.error_log.move(wanted.error)
+            self.error_log.adopt(change.model)
         except OSError as error:
             self.estate.abandon(change)
-            raise ValueError(f"the error log {wanted.error} cannot be opened: {error.strerror}") from None
-        logging.getLogger().setLevel(LEVELS[wanted.level])
+            raise ValueError(f"the error log {error.filename} cannot be opened: {error.strerror}") from None
 
     def spread(self, change: Change) -> None:
         """Put a prepared change in force: tell every child, start and dismiss workers."""
@@ -190,12 +206,40 @@ class Master(Household):
             return
         log.info("stopping when all requests are finished, in %g s at the latest", self.estate.model.timeouts.shutdown)
         self.stopping = True
-        self.estate.close()
+        self.close_doors()
         for child in list(self.children()):
             if child.slot is not None:
                 self.retire(child)
         if not any(child.slot is not None for child in self.children()):
             self.end(list(self.children()))
+
+    def rest(self) -> None:
+        """Have all workers finish their requests and start no others until the next reload. Only of a daemon: a
+        terminal sends this signal whenever its window changes."""
+        if self.stopping or not self.estate.model.daemon:
+            return
+        log.info("the workers finish their requests; a reload starts others")
+        self.resting = True
+        for post in self.workers:
+            if post.child is not None:
+                self.retire(post.child)
+
+    def replace(self) -> None:
+        """Start the program anew beside this one, with the same sockets."""
+        if self.stopping or self.heir:
+            return
+        succession.step_aside(self.estate.model.pid)
+        for doorway in self.estate.doors:
+            doorway.disown()
+        self.heir = succession.start(self.estate.doors)
+        log.info("the program was started anew: process %d", self.heir)
+
+    def close_doors(self) -> None:
+        """Listen no more. The socket files stay if the process that we were to succeed serves on."""
+        if self.succeeds and os.getppid() == self.parent != 1:
+            for doorway in self.estate.doors:
+                doorway.disown()
+        self.estate.close()
 
     def retire(self, child: Child) -> None:
         """Have a worker finish its requests."""
@@ -203,7 +247,7 @@ class Master(Household):
         child.deadline = monotonic() + self.estate.model.timeouts.shutdown + AFTER_QUIT
 
 
-def read(path: str) -> Model:
+def read_toml(path: str) -> Model:
     """A checked Model; ConfigError with everything that is wrong."""
     model, source = toml.load(path)
     problems = check.problems(model, source)

@@ -18,9 +18,13 @@ from proxy import build, ledger
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import tls
+from proxy.openssl import files
 from proxy.process.child import drop_privileges
+from proxy.shared import tally
 from proxy.shared.arena import Arena, Layout
+from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
+from proxy.shared.tally import Tally
 
 LONGEST: Final = 5.0  # seconds
 
@@ -50,7 +54,11 @@ def act(model: Model, zones: Mapping[str, Memory], pems: tls.Pems, mouth: int) -
         layout = Layout(ledger.counters(model))
         counters = Arena(Memory(Arena.size(1, layout.capacity)), 1, layout)
         clock = Clock(monotonic())
-        build.runtime(model, build.Place(clock, Wheel(), Parking(lambda at: None), counters, 0, zones))
+        breakers = Breakers(Memory(Breakers.size()))
+        in_use = Tally(tally.made(tally.size_for(1, 1), 1), 1)
+        place = build.Place(clock, Wheel(), Parking(lambda at: None), counters, 0, zones, breakers, in_use)
+        files.give(pems)
+        build.runtime(model, place)
         tls.certificates(model, pems)
     except Exception as error:
         os.write(mouth, (str(error) or type(error).__name__).encode()[: select.PIPE_BUF])

@@ -26,10 +26,15 @@ from proxy import build
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import tls
+from proxy.downstream.doorstep import Doorstep
+from proxy.downstream.h1 import Http1
+from proxy.downstream.leave import Leave
 from proxy.downstream.listener import Listener
+from proxy.openssl import files
 from proxy.process.channel import Applied, Channel, Failed, Quit, Ready, Reload, Reopen
+from proxy.process.descriptors import Descriptors
 from proxy.process.estate import Estate, door
-from proxy.process.log import LEVELS, ErrorLog
+from proxy.process.log import ErrorLog
 from proxy.shared.memory import Memory
 
 TICK: Final = 0.1  # seconds
@@ -51,6 +56,7 @@ class Worker:
         self.zones = dict(estate.zones)
         self.contexts = dict(estate.contexts)
         self.bells = estate.bells
+        self.descriptors = Descriptors(self.bells[slot])
         self.breakers = estate.breakers
         self.tally = estate.tally
         self.doors = {name: door(name, doorway) for name, doorway in estate.doorways.items()}
@@ -60,7 +66,7 @@ class Worker:
         self.parking = Parking(self.set_alarm)
         self.alarm: asyncio.TimerHandle | None = None
         self.removed: list[Listener] = []  # gone from the configuration, with connections that are not done
-        self.reloading: asyncio.Task[None] | None = None
+        self.reloads: set[asyncio.Task[None]] = set()  # the loop itself would forget them
         self.turn = asyncio.Lock()  # one reload after the other
         self.draining = False
         self.give_up = float("inf")
@@ -72,8 +78,8 @@ class Worker:
 
     def place(self, zones: dict[str, Memory]) -> build.Place:
         """Where a Runtime lives."""
-        parts = (self.clock, self.wheel, self.parking, self.arena, self.slot, zones)
-        return build.Place(*parts, self.bells, self.loop.call_soon, self.breakers, self.tally)
+        parts = (self.clock, self.wheel, self.parking, self.arena, self.slot, zones, self.breakers, self.tally)
+        return build.Place(*parts, self.bells, self.loop.call_soon)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -115,7 +121,9 @@ class Worker:
         """Accept on sockets of listeners."""
         for name in names:
             context = contexts[name].ssl if self.doors[name].tls else None
-            await runtime.listeners[name].open(sockets[name], context)
+            if context is not None:
+                contexts[name].choose_by(runtime.certificates)
+            await runtime.listeners[name].open(sockets[name], context, self.doors[name].heralded)
             sockets[name].listen(self.doors[name].backlog)  # the loop has set a queue of its own length
 
     def end(self) -> None:
@@ -129,6 +137,7 @@ class Worker:
             self.loop.run_until_complete(asyncio.sleep(0))
         self.runtime.close()
         self.runtime.flush()
+        self.runtime.log_files.close()
 
     def listeners(self) -> list[Listener]:
         """All listeners, also those that only finish."""
@@ -156,6 +165,7 @@ class Worker:
         if now - self.last_tick > TICK + STALLED:
             log.warning("the event loop stood still for %.1f s: something kept this worker busy", now - self.last_tick)
         self.last_tick = now
+        self.descriptors.look(now)
         self.turn_date()
         self.wheel.tick(now)
         self.runtime.flush()
@@ -188,7 +198,9 @@ class Worker:
         """Obey the master."""
         for message, descriptors in self.channel.receive():
             if isinstance(message, Reload):
-                self.reloading = self.loop.create_task(self.attempt(message, descriptors))
+                reload = self.loop.create_task(self.attempt(message, descriptors))
+                self.reloads.add(reload)
+                reload.add_done_callback(self.reloads.discard)
             elif isinstance(message, Quit):
                 self.quit()
             elif isinstance(message, Reopen):
@@ -239,20 +251,35 @@ class Worker:
         zones = {name: fresh.get(name) or self.zones[name] for name in build.zone_sizes(order.model)}
         fresh_contexts = tls.certificates(order.model, order.pems)
         previous, doors = self.runtime, self.doors
+        files.give(order.pems)
         runtime = build.runtime(order.model, self.place(zones), previous)
         self.leave_doors(runtime, previous, {one.listener for one in order.doors})
         self.doors = {name: one for name, one in doors.items() if name in runtime.listeners}
         self.doors.update({one.listener: one for one in order.doors})
         contexts = self.certified(fresh_contexts, order)
         self.runtime, self.contexts = runtime, contexts
+        for one in contexts.values():
+            one.choose_by(runtime.certificates)
         retired = [zone for name, zone in self.zones.items() if zones.get(name) is not zone]
         self.zones = zones
         self.adopt_log(order.model)
         await self.open([one.listener for one in order.doors], runtime, sockets, contexts)
         previous.retire(runtime)
+        if order.model.http.renew is not None:
+            before = {listener: tuple(listener.connections) for listener in self.listeners()}
+            self.loop.call_later(order.model.http.renew, self.renew, before)
         for zone in retired:
             zone.close()
         calm_memory()
+
+    def renew(self, before: dict[Listener, tuple[Http1 | Doorstep | Leave, ...]]) -> None:
+        """Close the connections of before a reload that are still there."""
+        self.clock.now = monotonic()
+        for listener, connections in before.items():
+            for connection in connections:
+                if connection in listener.connections:
+                    idle = isinstance(connection, Http1) and connection.exchange is None
+                    (connection.drain if idle else connection.abort)()
 
     def leave_doors(self, runtime: build.Runtime, previous: build.Runtime, moved: set[str]) -> None:
         """Stop accepting at listeners that are gone or have moved; connections of those that stay live on."""
@@ -271,10 +298,8 @@ class Worker:
 
     def adopt_log(self, model: Model) -> None:
         """Log where the new configuration says, as far as this user may."""
-        logging.getLogger().setLevel(LEVELS[model.log.level])
-        if model.log.error != self.error_log.path:
-            with contextlib.suppress(OSError):
-                self.error_log.move(model.log.error)
+        with contextlib.suppress(OSError):
+            self.error_log.adopt(model)
 
 
 def work(estate: Estate, slot: int, channel: Channel, error_log: ErrorLog) -> int:

@@ -3,7 +3,9 @@
 Rules: every cell is one aligned 64-bit integer with one writer, the process that owns its row; so nobody locks, and
 whoever wants the number of the host adds up a column. The last row is the keeper's. A layout only grows: a column
 once given keeps its meaning, so counters and layouts of before a reload stay valid after it. The capacity is fixed
-when the arena is made, because memory that others have mapped does not move.
+when the arena is made, because memory that others have mapped does not move. Only whoever may count no further than a
+bound (`GaugeCells.claim`) takes a lock; a column has one of those behind the rows. What a killed holder leaves is
+right, for the rows are the truth.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from proxy.shared.lock import SIZE as LOCK_SIZE
+from proxy.shared.lock import Lock
 from proxy.shared.memory import Memory
 
 Name = tuple[str, ...]
 CAPACITY: Final = 16384
 CELL: Final = 8  # bytes
+LOCKS: Final = 64
+STALLED: Final = 1.0  # seconds; ten ticks of a worker
 
 
 class Layout:
@@ -70,24 +76,27 @@ class Arena:
     Every process makes its own Arena over the same memory, or inherits one; `layout` may grow at any time.
     """
 
-    __slots__ = ("cells_of_all", "layout", "memory", "rows", "views")
+    __slots__ = ("cells_of_all", "layout", "locks", "memory", "rows", "views")
 
     def __init__(self, memory: Memory, rows: int, layout: Layout) -> None:
-        """ValueError if the memory is smaller than `Arena.size(rows, layout.capacity)`."""
+        """Use counters, or make them in fresh memory: not by two processes at once. ValueError if the memory is smaller
+        than `Arena.size(rows, layout.capacity)`."""
         needed = self.size(rows, layout.capacity)
         if memory.size < needed:
             raise ValueError(f"{rows} rows of counters need {needed} bytes of memory (got {memory.size})")
         self.memory = memory
         self.rows = rows
         self.layout = layout
-        self.cells_of_all = memoryview(memory.map)[:needed].cast("q")
         width = layout.capacity
+        end = rows * width * CELL
+        self.cells_of_all = memoryview(memory.map)[:end].cast("q")
+        self.locks = [Lock(memory, end + number * LOCK_SIZE) for number in range(LOCKS)]
         self.views = [self.cells_of_all[row * width : (row + 1) * width] for row in range(rows)]
 
     @staticmethod
     def size(rows: int, capacity: int = CAPACITY) -> int:
         """How many bytes of memory that many rows need."""
-        return rows * capacity * CELL
+        return rows * capacity * CELL + LOCKS * LOCK_SIZE
 
     @property
     def keeper(self) -> int:
@@ -125,12 +134,25 @@ class Arena:
 class GaugeCells:
     """A gauge over all workers: this one counts in its row, and the total is that of the column."""
 
-    __slots__ = ("cells", "column", "over_rows")
+    __slots__ = ("cells", "column", "lock", "over_rows")
 
     def __init__(self, arena: Arena, row: int, name: Name) -> None:
         self.cells = arena.cells(row)
         self.column = arena.column(name)
+        self.lock = arena.locks[self.column % LOCKS]
         self.over_rows = arena.over_rows(name)
+
+    def claim(self, most: int) -> bool:
+        """Count one more in this worker's cell, unless the total is `most` already. Exact among all who claim: of those
+        who want the last place one gets it. Giving back needs no lock, since it only makes room."""
+        self.lock.acquire()
+        try:
+            if sum(self.over_rows) >= most:
+                return False
+            self.cells[self.column] += 1
+            return True
+        finally:
+            self.lock.release()
 
     def add(self, n: int) -> None:
         """Count `n` more, or fewer when negative, in this worker's cell."""
@@ -144,13 +166,14 @@ class GaugeCells:
 class SignCells:
     """What others say of a backend: the keeper's checks, the operator, the other workers' votes (`policy.standing`)."""
 
-    __slots__ = ("drains", "healths", "row", "until_ms")
+    __slots__ = ("drains", "healths", "row", "since_ms", "until_ms")
 
     def __init__(self, arena: Arena, row: int, backend: Name) -> None:
         self.row = row
         self.healths = arena.over_rows((*backend, "health"))
         self.drains = arena.over_rows((*backend, "drain"))
         self.until_ms = arena.over_rows((*backend, "down_until_ms"))
+        self.since_ms = arena.over_rows((*backend, "up_since_ms"))
 
     def health(self) -> int:
         """What checks say; only the keeper's row holds anything."""
@@ -165,27 +188,45 @@ class SignCells:
         now_ms = int(now * 1000)
         return any(until > now_ms and row != self.row for row, until in enumerate(self.until_ms))
 
+    def recovered(self) -> float:
+        """When checks found that it is up after it was not, in seconds of the clock; 0.0: it ever was."""
+        return self.since_ms[-1] / 1000
+
 
 class HeadCells:
-    """Since when each worker's oldest request waits, in microseconds of the host's clock; 0: nobody waits there."""
+    """Since when each worker's oldest request waits, in microseconds of the host's clock; 0: nobody waits there.
 
-    __slots__ = ("cells", "column", "over_rows", "own")
+    A worker says at each tick that it looks after those who wait. The head of one that has not done so for STALLED
+    seconds counts for nothing, for it is stopped or dead and will not come for the place that is kept for it; nor does
+    one that should have gone long ago.
+    """
 
-    def __init__(self, arena: Arena, row: int, name: Name) -> None:
+    __slots__ = ("cells", "column", "over_rows", "own", "seen", "seen_over_rows")
+
+    def __init__(self, arena: Arena, row: int, upstream: Name) -> None:
         self.own = row
         self.cells = arena.cells(row)
-        self.column = arena.column(name)
-        self.over_rows = arena.over_rows(name)
+        self.column = arena.column((*upstream, "waits_since_us"))
+        self.over_rows = arena.over_rows((*upstream, "waits_since_us"))
+        self.seen = arena.column((*upstream, "looked_us"))
+        self.seen_over_rows = arena.over_rows((*upstream, "looked_us"))
 
-    def set(self, since: int) -> None:
-        """What this worker says."""
+    def set(self, since: int, now: float) -> None:
+        """What this worker says at this time."""
+        self.cells[self.seen] = int(now * 1e6)  # first: whoever sees that somebody waits must not take it for stalled
         self.cells[self.column] = since
 
-    def oldest(self) -> int:
-        """The row of the worker with the oldest, or -1."""
-        waits = [(since, row) for row, since in enumerate(self.over_rows) if since]
-        return min(waits)[1] if waits else -1
+    def oldest(self, now: float, longest: float) -> int:
+        """The row of the worker with the oldest, or -1; nobody waits for longer than `longest` seconds."""
+        row, least = -1, 0
+        for place, since in enumerate(self.over_rows):
+            if since and (row < 0 or since < least) and (place == self.own or self._alive(place, since, now, longest)):
+                row, least = place, since
+        return row
 
     def row(self) -> int:
         """This worker's own."""
         return self.own
+
+    def _alive(self, row: int, since: int, now: float, longest: float) -> bool:
+        return self.seen_over_rows[row] >= (now - STALLED) * 1e6 and since >= (now - longest) * 1e6

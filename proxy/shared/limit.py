@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from proxy.clock import Clock, Parking
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, Step
 from proxy.policy.limit.keys import Key
 from proxy.policy.limit.leaky import REQUEST, Leaky
+from proxy.policy.script import course_of
 from proxy.shared.buckets import Buckets
 from proxy.verdict import PARKED, Reply, Verdict
 
 OUTCOMES = ("passed", "delayed", "rejected", "dry_delayed", "dry_rejected")
+BELOW: Final = {"error": "warn", "warn": "notice", "notice": "info", "info": "debug"}
 Resume = Callable[[Exchange], None]
 Charge = tuple["Limit", bytes, int]  # a limit, the key that was charged, and what `Buckets.charge` said
 
@@ -24,8 +27,9 @@ Charge = tuple["Limit", bytes, int]  # a limit, the key that was charged, and wh
 class Limit:
     """One limit as a route uses it; `counts` are its outcomes in this worker, in the order of OUTCOMES.
 
-    `headers`: which responses carry RateLimit fields (draft-ietf-httpapi-ratelimit-headers): "rejected", "always" or
-    "never". `alone`: no other worker uses the buckets.
+    `headers`: which responses carry RateLimit fields (draft-ietf-httpapi-ratelimit-headers): "rejected", "always",
+    "never", or "none", which leaves Retry-After out, too. `alone`: no other worker uses the buckets. `log` is the level
+    at which the error log tells of rejections; of delays it tells one level below.
     """
 
     __slots__ = (
@@ -37,6 +41,7 @@ class Limit:
         "headers",
         "key",
         "leaky",
+        "log",
         "name",
         "policy",
         "status",
@@ -55,6 +60,7 @@ class Limit:
         headers: str = "rejected",
         alone: bool = False,
         by_address: bool = False,
+        log: str | None = None,
     ) -> None:
         self.name = name
         self.key = key
@@ -66,6 +72,7 @@ class Limit:
         self.dry_run = dry_run
         self.headers = headers
         self.by_address = by_address
+        self.log = log
         quota = leaky.burst // REQUEST + 1
         window = max(1, -(-quota * REQUEST // leaky.rate))
         self.policy = b'RateLimit-Policy: "%b";q=%d;w=%d\r\n' % (name.encode(), quota, window)
@@ -78,8 +85,18 @@ class Limit:
 
     def rejection(self, excess: int) -> Reply:
         """The answer to a request that would have led to this excess."""
+        if self.headers == "none":
+            return Reply(self.status)
         fields = b"Retry-After: %d\r\n" % self.leaky.retry_after(excess)
         return Reply(self.status, fields=fields if self.headers == "never" else fields + self.fields(excess))
+
+    def tell(self, exchange: Exchange, what: str, excess: int, comma: str = "") -> None:
+        """Have the error log say, in nginx's words, what becomes of a request with this excess."""
+        if self.log is not None:
+            dry = ", dry run" if self.dry_run else ""
+            level = BELOW[self.log] if comma else self.log
+            whole, rest = divmod(excess, REQUEST)
+            course_of(exchange).note(level, f'{what}{dry}, excess: {whole}.{rest:03d}{comma} by zone "{self.name}"')
 
 
 class OneLimit:
@@ -111,6 +128,20 @@ class OneLimit:
             exchange.limit_status = "passed"
             return None
         return self._limits.judge(exchange, ((self._limit, key, excess),))
+
+
+class Once:
+    """A step around another where routes lead to each other: a request is charged once, as in nginx, whatever routes
+    it takes, and requests that we make ourselves for it are not charged when it was."""
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        """Charge it, if nobody has."""
+        return None if exchange.limit_status else self._step(exchange)
 
 
 class Limits:
@@ -147,6 +178,7 @@ class Limits:
                 wait = max(wait, self._passed(exchange, limit, excess))
             else:
                 limit.counts[4] += 1
+                limit.tell(exchange, "limiting requests", -1 - excess)
                 exchange.limit_status = "rejected_dry_run"
         if not wait:
             return None
@@ -159,6 +191,7 @@ class Limits:
             if taken >= 0:
                 other.buckets.refund(key)
         limit.counts[2] += 1
+        limit.tell(exchange, "limiting requests", -1 - excess)
         exchange.limit_status = "rejected"
         return limit.rejection(-1 - excess)
 
@@ -170,7 +203,9 @@ class Limits:
         if not wait:
             limit.counts[0] += 1
             exchange.limit_status = exchange.limit_status or "passed"
-        elif limit.dry_run:
+            return 0
+        limit.tell(exchange, "delaying request", excess, ",")
+        if limit.dry_run:
             limit.counts[3] += 1
             exchange.limit_status = "delayed_dry_run"
             wait = 0

@@ -1,98 +1,49 @@
 """A tally: how much of each key is in use now, over all workers of the host: connections of an address, and the like.
 
-Rules: a key is known by a 64-bit hash under the tally's own secret, so nobody can aim at another's count. Each key has
-a count per row, that of one worker, and their sum, so that the share of a worker that died can be taken away. A place
-whose sum is 0 is free for any key, and until one comes it waits for the last to return. Eight places make a set, and a
-key lives in one of the two sets that its hash names, in the emptier one when it comes; both lie in one stripe, and one
-robust lock guards a stripe. The rows are the truth: whoever finds that a worker died inside the lock adds them up
-anew.
+Rules: each key has a count per row, that of one worker, and their sum, so that the share of a worker that died can be
+taken away. A place whose sum is 0 is free for any key, and until one comes it waits for the last to return; a key takes
+one in the emptier of its two sets (see `shared.places`). The rows are the truth: whoever finds that a worker died
+inside the lock adds them up anew.
 
 When both sets are full of keys in use a new key is refused, as by nginx when a zone of limit_conn is exhausted: one
 that passed uncounted would later give back what was counted for somebody else, and then no limit would hold. It does
 not come to that in a tally of the size that `size_for` gives for all connections that the host can have at once.
 
-In memory: a head, the stripes' locks and counts of keys, then the sets: eight hashes, then columns of eight
-32-bit counts, two columns side by side so that a count lies as far from its hash in all eight places: first the sums,
-then the rows.
+In memory, in each set: eight hashes, then columns of eight 32-bit counts, two columns side by side so that a count lies
+as far from its hash in all eight places: first the sums, then the rows.
 """
 
 from __future__ import annotations
 
-import secrets
-from hashlib import blake2b
 from typing import Final
 
-from proxy.shared.lock import HAS_ROBUST, Lock
-from proxy.shared.lock import SIZE as LOCK_SIZE
+from proxy.shared.lock import HAS_ROBUST
 from proxy.shared.memory import Memory
+from proxy.shared.places import HASHES, HEAD, MARK_SIZE, STRIPE_SIZE, STRIPES, WAYS, Place, Places
 
-WAYS: Final = 8
-HASHES: Final = 8 * WAYS  # bytes of a set's hashes, and of two columns of counts
 MARK: Final = b"tallies1"
-HEAD: Final = 64  # bytes: the mark, the secret, the number of rows
-SECRET: Final = slice(8, 24)
-ROWS: Final = slice(24, 32)
-STRIPE_SIZE: Final = 2 * LOCK_SIZE  # a lock and, on a cache line of its own, how many keys the stripe has
-STRIPES: Final = 64
+ROWS: Final = slice(24, 32)  # of the head: for how many rows it was made
 SUM: Final = HASHES // 4  # how far a sum lies behind its hash, in 32-bit cells
-REMEMBERED: Final = 4096  # places of keys that each process remembers; of short keys only, so that this stays small
-SHORT: Final = 64
-
-Place = tuple[bytes, int, Lock, int, int]
-"""Where a key's counts are or would be: its hash, its stripe, the stripe's lock, the bytes where its two sets begin."""
 
 
-class Tally:
+class Tally(Places):
     """What is in use of each key. `full`: how often this process refused a key because there was no place for it."""
 
-    __slots__ = (
-        "counts",
-        "find",
-        "full",
-        "idle",
-        "keyed",
-        "locks",
-        "memory",
-        "places",
-        "rows",
-        "set_size",
-        "sets",
-        "sets_at",
-    )
+    __slots__ = ("counts", "full", "idle", "rows")
 
     def __init__(self, memory: Memory, rows: int) -> None:
-        """Use a tally, or make it in fresh memory: not by two processes at once, for each would make its own secret and
-        locks; the master makes it before any worker sees it (`made`). ValueError if the memory is too small, or was
-        made for another number of rows."""
-        self.set_size = set_size(rows)
-        stripes = max(1, min(STRIPES, memory.size // (WAYS * self.set_size)))
-        self.sets_at = HEAD + stripes * STRIPE_SIZE
-        self.sets = (memory.size - self.sets_at) // self.set_size // stripes  # in each stripe
-        if self.sets < 1:
-            least = HEAD + STRIPE_SIZE + self.set_size
-            raise ValueError(f"a tally of {rows} rows needs at least {least} bytes of memory (got {memory.size})")
-        self.memory = memory
-        fresh = memory.map[: len(MARK)] != MARK
-        made_for = rows if fresh else int.from_bytes(memory.map[ROWS], "little")
+        """Use a tally, or make it in fresh memory: not by two processes at once (`made`). ValueError if the memory is
+        too small, or was made for another number of rows."""
+        size = set_size(rows)
+        made_for = int.from_bytes(memory.map[ROWS], "little") if memory.map[:MARK_SIZE] == MARK else rows
         if made_for != rows:
             raise ValueError(f"this tally was made for {made_for} rows (got {rows})")
-        self.locks = [Lock(memory, HEAD + stripe * STRIPE_SIZE) for stripe in range(stripes)]
-        if fresh:
-            memory.map[SECRET] = secrets.token_bytes(16)
-            memory.map[ROWS] = rows.to_bytes(8, "little")
-            memory.map[: len(MARK)] = MARK
-        self.keyed = blake2b(digest_size=8, key=memory.map[SECRET])
+        super().__init__(memory, MARK, size, f"a tally of {rows} rows")
+        memory.map[ROWS] = rows.to_bytes(8, "little")
         self.counts = memoryview(memory.map)[: memory.size // 4 * 4].cast("i")
-        self.idle = bytes(self.set_size - HASHES)
-        self.find = memory.map.find
+        self.idle = bytes(size - HASHES)
         self.rows = tuple(column(row + 1) for row in range(rows))  # how far a row's count lies behind the hash
-        self.places: dict[bytes, Place] = {}
         self.full = 0
-
-    @property
-    def capacity(self) -> int:
-        """How many keys there is room for."""
-        return len(self.locks) * self.sets * WAYS
 
     def take(self, key: bytes, most: int, row: int) -> bool:
         """Count one more of a key for the owner of a row. False, and nothing counted, when the host has `most` in use
@@ -118,7 +69,7 @@ class Tally:
             counts[cell + behind] += 1
             counts[cell + SUM] = in_use + 1
             if not in_use:
-                counts[self.keys_cell(stripe)] += 1
+                counts[self.count_at(stripe) >> 2] += 1
             return True
         finally:
             lock.release()
@@ -156,7 +107,7 @@ class Tally:
 
     def used(self) -> int:
         """How many keys are in use."""
-        return sum(self.counts[self.keys_cell(stripe)] for stripe in range(len(self.locks)))
+        return sum(self.counts[self.count_at(stripe) >> 2] for stripe in range(len(self.locks)))
 
     def clear(self, row: int) -> None:
         """Take away all that a row has counted. For the master, when the owner of the row is dead, and before another
@@ -184,42 +135,7 @@ class Tally:
         in_use = self.counts[cell + SUM] - number
         self.counts[cell + SUM] = in_use
         if not in_use:
-            self.counts[self.keys_cell(stripe)] -= 1
-
-    def place(self, key: bytes) -> Place:
-        """Work out where a key lives, and remember it if it is short."""
-        keyed = self.keyed.copy()
-        keyed.update(key)
-        number = int.from_bytes(keyed.digest(), "little") or 1  # 0 stands where no key was yet
-        rest, stripe = divmod(number, len(self.locks))
-        rest, first = divmod(rest, self.sets)
-        second = rest % self.sets
-        if second == first:
-            second = (first + 1) % self.sets
-        start = self.sets_at + stripe * self.sets * self.set_size
-        place = (
-            number.to_bytes(8, "little"),
-            stripe,
-            self.locks[stripe],
-            start + first * self.set_size,
-            start + second * self.set_size,
-        )
-        if len(key) <= SHORT:
-            if len(self.places) >= REMEMBERED:
-                self.places.clear()
-            self.places[key] = place
-        return place
-
-    def search(self, digest: bytes, first: int, second: int) -> int:
-        """The byte where a hash stands in one of two sets, or -1."""
-        for start in (first, second):
-            at = self.find(digest, start, start + HASHES)
-            while at >= 0:
-                if not at & 7:
-                    return at
-                # The end of one hash and the beginning of the next happen to look like it.
-                at = self.find(digest, at + 1, start + HASHES)
-        return -1
+            self.counts[self.count_at(stripe) >> 2] -= 1
 
     def insert(self, place: Place) -> int:
         """Give a key a place in the emptier of its two sets: the byte where its hash stands, or -1 if both are full."""
@@ -245,15 +161,6 @@ class Tally:
         """Whether nothing of a set is in use."""
         return self.memory.map[start + HASHES : start + self.set_size] == self.idle
 
-    def starts(self, stripe: int) -> range:
-        """The bytes where a stripe's sets begin."""
-        start = self.sets_at + stripe * self.sets * self.set_size
-        return range(start, start + self.sets * self.set_size, self.set_size)
-
-    def keys_cell(self, stripe: int) -> int:
-        """The cell that counts a stripe's keys."""
-        return (HEAD + stripe * STRIPE_SIZE + LOCK_SIZE) >> 2
-
     def recount(self, stripe: int) -> None:
         """Add a stripe's rows up anew, after a worker died while it may have counted."""
         counts = self.counts
@@ -265,7 +172,7 @@ class Tally:
                 in_use = sum([counts[cell + behind] for behind in self.rows])
                 counts[cell + SUM] = in_use
                 keys += in_use > 0
-        counts[self.keys_cell(stripe)] = keys
+        counts[self.count_at(stripe) >> 2] = keys
 
 
 def column(number: int) -> int:

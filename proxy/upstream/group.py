@@ -8,9 +8,11 @@ from typing import Protocol
 from proxy import engine, faults
 from proxy.clock import Parking
 from proxy.exchange import Destination, Exchange
+from proxy.faults import Fault
 from proxy.policy.backend import NO_TICKET, Backend
 from proxy.policy.retry import Budget
 from proxy.policy.standing import Standing
+from proxy.upstream.members import Members
 from proxy.upstream.queue import Queue
 
 
@@ -28,7 +30,18 @@ class Group:
     `max_conns`, `fallback` answers when no backend can be picked.
     """
 
-    __slots__ = ("backends", "balancer", "budget", "fallback", "name", "parking", "queue", "retries", "standing")
+    __slots__ = (
+        "backends",
+        "balancer",
+        "budget",
+        "fallback",
+        "members",
+        "name",
+        "parking",
+        "queue",
+        "retries",
+        "standing",
+    )
 
     def __init__(self, name: str, backends: Sequence[Backend], balancer: Balancer, parking: Parking) -> None:
         self.name = name
@@ -40,6 +53,7 @@ class Group:
         self.queue: Queue | None = None
         self.standing: Standing | None = None
         self.fallback: Destination | None = None
+        self.members: Members | None = None  # where servers are names whose addresses come and go
 
     def join(self) -> None:
         """Be the group of its backends, from now on."""
@@ -47,29 +61,60 @@ class Group:
             backend.upstream = self
             backend.freed = self.queue.freed if self.queue is not None else None
 
+    def become(self, other: Group) -> None:
+        """A reload: be as another group is, that was built from the new configuration and has had nothing to do yet.
+
+        The object stays, for exchanges of before come to it later: they gather a body, are delayed by a limit, or
+        pause. Whoever waits keeps its place, or is sent when there is a line no longer.
+        """
+        self.backends = other.backends
+        self.balancer = other.balancer
+        self.budget = other.budget
+        self.standing = other.standing
+        self.fallback = other.fallback
+        if self.members is not None:
+            self.members.close(other.members)
+        self.members = other.members
+        old, new = self.queue, other.queue
+        if old is not None and new is not None:
+            old.configure(new.size, new.timeout)
+            return
+        self.queue = new
+        if new is not None:
+            new.upstream = self
+        if old is not None and len(old):
+            line = old  # the name is the closure's
+            old.soon(lambda: line.dissolve(self.send))
+
+    def change(self, backends: Sequence[Backend], balancer: Balancer, standing: Standing) -> None:
+        """Other backends from now on; whoever waits may have one of them."""
+        self.backends = tuple(backends)
+        self.balancer = balancer
+        self.standing = standing
+        self.join()
+        if self.queue is not None:
+            self.queue.freed()
+
     # --- attempts ---------------------------------------------------------------------------------------------------
 
     def send(self, exchange: Exchange) -> None:
         """Begin an attempt."""
-        if self.queue is not None and not exchange.tried and self.queue.busy():
-            self.queue.join(exchange)
-            return
-        tried = exchange.tried
-        backend = self.balancer.pick(exchange, tried)  # type: ignore[arg-type]  # they are those this group picked
-        if backend is None or backend.breaker is not None:
-            backend = self._allowed(exchange, backend)
-            if backend is None:
-                self._without(exchange)
-                return
-        exchange.tried = (*tried, backend) if tried else (backend,)
-        exchange.backend = backend
-        exchange.attempted = now = exchange.clock.now
-        backend.take(now)
-        backend.pool.lend(exchange)
+        queue = self.queue
+        if queue is not None and not exchange.tried and not exchange.fresh and queue.busy():
+            backend = None  # others were here before
+        else:
+            backend = self._taken(exchange)
+        if backend is not None:
+            backend.pool.lend(exchange)
+        elif queue is not None and self._may_wait(exchange):
+            queue.join(exchange)
+        else:
+            self.turn_away(exchange, faults.NO_BACKEND)
 
     def send_again(self, exchange: Exchange, pause: float) -> None:
         """Begin another attempt, now or after a pause in seconds."""
-        self.retries += 1
+        if not exchange.tried:  # else it is counted when it is made: it has lost a race with a closing connection
+            self.retries += 1
         if not pause:
             self.send(exchange)
             return
@@ -84,14 +129,49 @@ class Group:
         """Take one retry from the budget."""
         return self.budget.allows(exchange.clock.now, sum(backend.taken for backend in self.backends))
 
-    def has_another(self, exchange: Exchange) -> bool:
-        """Whether another attempt would find a backend, as far as can be seen without picking one."""
-        now, tried = exchange.clock.now, exchange.tried
-        if exchange.route.retry.attempts > len(tried):
-            return any(backend.eligible(now, len(self.backends) == 1) for backend in self.backends)
-        return any(backend not in tried and backend.eligible(now) for backend in self.backends)
+    def has_another(self, exchange: Exchange, pause: float = 0.0) -> bool:
+        """Whether another attempt, after a pause in seconds, would find a backend or wait for one, as far as can be
+        seen without picking."""
+        return self._may_wait(exchange, pause, pause > 0.0 or self.queue is not None)
+
+    def serve(self, exchange: Exchange) -> bool:
+        """Take an exchange out of the queue and send it, if a backend can take it now or none ever can; False: it waits
+        on."""
+        backend = self._taken(exchange)
+        if backend is None and self._may_wait(exchange):
+            return False
+        if exchange.queue is not None:
+            exchange.queue.leave(exchange)
+        if backend is None:
+            self.turn_away(exchange, faults.NO_BACKEND)
+        else:
+            backend.pool.lend(exchange)
+        return True
 
     # --- picking ----------------------------------------------------------------------------------------------------
+
+    def _taken(self, exchange: Exchange) -> Backend | None:
+        """The backend for an attempt, picked, allowed by its breaker and taken; None when there is none now."""
+        tried = exchange.tried
+        now = exchange.clock.now
+        while True:
+            backend = self.balancer.pick(exchange, tried)  # type: ignore[arg-type]  # they are those this group picked
+            if backend is None or backend.breaker is not None:
+                backend = self._allowed(exchange, backend)
+                if backend is None:
+                    return None
+            if backend.take(now):
+                break
+            if backend.breaker is not None:  # another worker has got the last place: it is full when picked again
+                backend.breaker.settle(now, exchange.ticket, "", False)
+        if tried:
+            self.retries += 1
+            exchange.tried = (*tried, backend)
+        else:
+            exchange.tried = (backend,)
+        exchange.backend = backend
+        exchange.attempted = now
+        return backend
 
     def _allowed(self, exchange: Exchange, backend: Backend | None) -> Backend | None:
         """A backend whose breaker lets the attempt begin: the one that was picked, or another.
@@ -128,36 +208,28 @@ class Group:
         ]
         return min(resting, key=lambda backend: backend.checked, default=None)
 
-    def _without(self, exchange: Exchange) -> None:
-        """There is no backend: wait for one that is only busy, else somebody else answers."""
-        now = exchange.clock.now
-        if self.queue is not None and any(one.full() and not one.out(now) for one in self.backends):
-            self.queue.join(exchange)
-        elif self.fallback is not None:
+    def _may_wait(self, exchange: Exchange, pause: float = 0.0, full: bool = True) -> bool:
+        """Whether a backend could take it in `pause` seconds, or as soon as it is less busy if it may be `full`."""
+        now, tried = exchange.clock.now + pause, exchange.tried
+        alone = len(self.backends) == 1
+        again = exchange.route.retry.attempts > len(tried)
+        return any(
+            (again or one not in tried) and not one.out(now, alone) and (full or not one.full())
+            for one in self.backends
+        )
+
+    def turn_away(self, exchange: Exchange, fault: Fault) -> None:
+        """There is no backend for it: somebody else answers."""
+        if self.fallback is not None:
             self.fallback.send(exchange)
         else:
-            engine.failed(exchange, faults.NO_BACKEND)
-
-    def serve(self, exchange: Exchange) -> bool:
-        """Send an exchange that waits, if a backend can take it."""
-        tried = exchange.tried
-        backend = self.balancer.pick(exchange, tried)  # type: ignore[arg-type]  # as above
-        if backend is None:
-            return False
-        if backend.breaker is not None:
-            exchange.ticket = backend.breaker.claim(exchange.clock.now)
-            if exchange.ticket == NO_TICKET:
-                return False
-        exchange.tried = (*tried, backend)
-        exchange.backend = backend
-        exchange.attempted = now = exchange.clock.now
-        backend.take(now)
-        backend.pool.lend(exchange)
-        return True
+            engine.failed(exchange, fault)
 
     def tick(self, now: float) -> None:
         """What is periodic."""
         if self.standing is not None:
             self.standing.look(now)
+        if self.members is not None:
+            self.members.tick(now)
         if self.queue is not None:
             self.queue.tick(now)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from proxy.exchange import Exchange
 from proxy.http.chunked import LAST
-from proxy.http.request import UPGRADE, upgrades
+from proxy.http.request import UPGRADE, hops_left, upgrades
+
+HOPS: Final = re.compile(rb"^(Max-Forwards): [0-9]+\r$", re.IGNORECASE | re.MULTILINE)
 
 
 def edited_lines(exchange: Exchange, host: bytes) -> bytes:
-    """The lines with Host, Upgrade and the route's edits; `host` is the backend's own, for clients that named none."""
+    """The lines with Host, Upgrade, a hop less and the route's edits; `host`: the backend's, for clients without."""
     fields, client = exchange.fields, exchange.client
     lines = fields.forward
     if fields.host is None:  # HTTP/1.0; a backend that speaks 1.1 must be told one
@@ -17,6 +22,9 @@ def edited_lines(exchange: Exchange, host: bytes) -> bytes:
         lines = lines.replace(fields.host_line, client.host_line, 1)
     if upgrades(exchange.line, fields):
         lines += UPGRADE
+    left = hops_left(exchange.line, fields)
+    if left > 0:
+        lines = HOPS.sub(rb"\1: %d\r" % (left - 1), lines)
     return exchange.route.request_edits.edit(lines)
 
 

@@ -11,17 +11,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
-from proxy.clock import NEVER
-from proxy.exchange import Exchange, Store
-from proxy.faults import Fault
+from proxy.exchange import Exchange
 from proxy.http.body import Body, UntilClose, body_of
-from proxy.http.chunked import chunk
 from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
-from proxy.http.request import upgrades
-from proxy.upstream.lines import edited_lines, last_chunk
+from proxy.http.request import WEBSOCKET, upgrades
+from proxy.http.response import LARGE
 from proxy.upstream.reader import MAX_HEAD, read_response
-from proxy.upstream.spare import NONE, drop, last_words, spare_of
+from proxy.upstream.sender import Sender
+from proxy.upstream.spare import NONE, drop, last_words
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,56 +28,25 @@ if TYPE_CHECKING:
 
 WRITE_HIGH: Final = 65536  # bytes to a slow backend that are held before the client is asked to stop
 INTERIMS: Final = 16  # 1xx responses to one request
-PART: Final = 65536  # bytes of a stored request body that are sent at a time
 
 
-class Link:
+class Link(Sender):
     """A pooled connection. It is its own protocol for uvloop."""
 
-    __slots__ = (
-        "_begun",
-        "_blocked",
-        "_body",
-        "_chunking",
-        "_head",
-        "_held",
-        "_interims",
-        "_plain",
-        "_pouring",
-        "_spare",
-        "_tunnel",
-        "clock",
-        "due",
-        "exchange",
-        "pool",
-        "reused",
-        "transport",
-        "used",
-    )
+    __slots__ = ("_begun", "_body", "reused")
 
     def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.clock = pool.clock
-        self.due = NEVER
-        self.exchange: Exchange | None = None
-        self.used = 0  # exchanges that were started here
+        super().__init__(pool)
         self.reused = False  # it has been idle, so the backend may have closed it just now
-        self.transport: asyncio.Transport | None = None
         self._begun = b""  # a head that is not whole
-        self._spare = NONE  # see `spare`
-        self._head: ResponseHead | None = None  # of the answer whose body is being read
         self._body: Body = UntilClose()
-        self._interims = 0
-        self._chunking = False  # the request body is sent in chunks
-        self._plain = False  # nothing out of the ordinary has happened since `start`
-        self._pouring: Store | None = None  # the request body that is being sent from there
-        self._blocked = self._held = self._tunnel = False
 
     # --- the connection -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Connected."""
         self.transport = transport
+        self.opened = self.clock.now
         transport.set_write_buffer_limits(high=WRITE_HIGH, low=WRITE_HIGH // 4)
         self.pool.wheel.add(self)
 
@@ -110,30 +77,11 @@ class Link:
 
     def eof_received(self) -> bool:
         """The backend sends no more: the rest is decided when the connection is closed, which follows."""
-        if self.exchange is None:
+        if self.exchange is None and self.due > 0.0:
+            self.clock.now = monotonic()
+            self.pool.left(self)
             self.due = 0.0  # nobody is to have it any more
         return False
-
-    def pause_writing(self) -> None:
-        """The backend does not keep up."""
-        self._blocked = True
-        self._plain = False
-        exchange = self.exchange
-        if exchange is not None:
-            self.due = self.clock.now + exchange.route.timeouts.send
-            if self._tunnel or not exchange.upload_done:
-                exchange.downstream.hold()
-
-    def resume_writing(self) -> None:
-        """The backend has caught up."""
-        self._blocked = False
-        exchange = self.exchange
-        if exchange is not None:
-            self.due = NEVER if self._held else self._patience(exchange)
-            if self._pouring is not None:
-                self._pour(exchange)
-            else:
-                exchange.downstream.release()
 
     def expired(self, now: float) -> None:
         """What was waited for has not come."""
@@ -142,120 +90,7 @@ class Link:
         if exchange is None or self._tunnel:
             self.close()
         else:
-            self._fail(exchange, faults.SEND_TIMEOUT if self._blocked else faults.READ_TIMEOUT)
-
-    # --- requests: what the pool and the downstream call ------------------------------------------------------------
-
-    def start(self, exchange: Exchange) -> None:
-        """Send a request: its head, and what is there of its body."""
-        transport = self.transport
-        assert transport is not None
-        self.exchange = exchange
-        exchange.link = self
-        self.used += 1
-        now = self.clock.now
-        exchange.connected = now
-        fields, client = exchange.fields, exchange.client
-        body = exchange.body
-        done = exchange.upload_done
-        self._interims = 0
-        self._chunking = fields.chunked
-        if fields.chunked:
-            body = (chunk(body) if body else b"") + (last_chunk(exchange) if done and exchange.store is None else b"")
-        lines = fields.forward
-        if fields.special or client.host_line or exchange.route.request_edits.any:
-            lines = edited_lines(exchange, self.pool.host)
-        transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
-        if exchange.store is not None:
-            self._spare = spare_of(transport)
-            self._pouring = exchange.store
-            self._pouring.rewind()
-            self._pour(exchange)
-        elif done:
-            timeouts = exchange.route.timeouts
-            self.due = now + timeouts.answer
-            if timeouts.deadline:
-                self.due = min(self.due, exchange.started + timeouts.deadline)
-            self._plain = exchange.line.method != b"HEAD" and not self._blocked
-        else:
-            self.due = NEVER
-            exchange.streamed = exchange.streamed or bool(exchange.body)
-            exchange.body = b""
-            self._spare = spare_of(transport)
-            exchange.downstream.accept()
-
-    def body(self, data: bytes, end: bool) -> None:
-        """Send more of the request body."""
-        transport, exchange = self.transport, self.exchange
-        if transport is None or exchange is None:
-            return
-        if self._chunking:
-            data = (chunk(data) if data else b"") + (last_chunk(exchange) if end else b"")
-        if (end or self._tunnel) and not self._held and not self._blocked:
-            self.due = self._patience(exchange)
-        if data:
-            transport.write(data)
-
-    def _pour(self, exchange: Exchange) -> None:
-        """Send a body that is stored, as fast as the backend takes it."""
-        while self._pouring is not None and not self._blocked and self.transport is not None:
-            try:
-                part = self._pouring.take(PART)
-            except OSError:
-                self._fail(exchange, faults.NO_SPACE)
-                return
-            if part:
-                self.transport.write(chunk(part) if self._chunking else part)
-                continue
-            self._pouring = None
-            if self._chunking:
-                self.transport.write(last_chunk(exchange))
-        if not self._blocked and self.exchange is exchange:
-            self.due = self._patience(exchange)
-
-    def hold(self) -> None:
-        """Stop reading the response."""
-        if not self._held and self.transport is not None:
-            self._held = True
-            if not self._blocked:
-                self.due = NEVER
-            self.transport.pause_reading()
-
-    def release(self) -> None:
-        """Read on."""
-        exchange = self.exchange
-        if self._held and self.transport is not None:
-            self._held = False
-            if exchange is not None:
-                self.due = self._patience(exchange)
-            self.transport.resume_reading()
-
-    def abort(self) -> None:
-        """The exchange is over: nothing of this connection can be used again."""
-        self.exchange = self._pouring = None
-        self.close()
-
-    def close(self) -> None:
-        """Close at once."""
-        self.due = NEVER
-        self._spare = drop(self._spare)
-        transport, self.transport = self.transport, None
-        if transport is not None:
-            transport.abort()
-
-    def _patience(self, exchange: Exchange) -> float:
-        """Until when the backend has to say something; while the client sends, it need not."""
-        timeouts = exchange.route.timeouts
-        if self._blocked:
-            return self.clock.now + timeouts.send
-        if self._tunnel:
-            return self.clock.now + timeouts.tunnel
-        if not exchange.upload_done:
-            return NEVER
-        if self._head is not None:
-            return self.clock.now + timeouts.read
-        until = self.clock.now + timeouts.answer
-        return min(until, exchange.started + timeouts.deadline) if timeouts.deadline else until
+            self._fail(exchange, self._overdue(exchange))
 
     # --- responses --------------------------------------------------------------------------------------------------
 
@@ -288,16 +123,18 @@ class Link:
 
     def _read_head(self, exchange: Exchange, data: bytes) -> None:
         """Take response heads until a final one is whole."""
+        seen = max(0, len(self._begun) - 3)  # bytes in which no head ends
         if self._begun:
             data = self._begun + data
             self._begun = b""
         while True:
             if self.pool.bare_lf:
-                data = mended(data)
-            end = data.find(b"\r\n\r\n") + 4
+                data = mended(data, seen)
+            end = data.find(b"\r\n\r\n", seen) + 4
             if end < 4:
-                self._unfinished(exchange, data)
+                self._unfinished(exchange, data, seen)
                 return
+            seen = 0
             raw = data[:end]
             head = exchange.route.edits.memo.get(raw) or read_response(raw, exchange.route.edits)
             data = data[end:]
@@ -310,22 +147,22 @@ class Link:
             if not self._interim(exchange, head, data):
                 return
 
-    def _unfinished(self, exchange: Exchange, data: bytes) -> None:
+    def _unfinished(self, exchange: Exchange, data: bytes, seen: int) -> None:
         """A head that is not whole: wait, unless it can be seen that it will never be right."""
         wrong = not b"HTTP/1.".startswith(data[:7]) or len(data) > MAX_HEAD
-        if wrong or (BARE_LF.search(data) is not None and not self.pool.bare_lf):
+        if wrong or (BARE_LF.search(data, seen) is not None and not self.pool.bare_lf):
             self._fail(exchange, faults.BAD_RESPONSE)
         else:
             self._begun = data
             timeouts = exchange.route.timeouts
-            if not self._blocked and timeouts.answer == timeouts.read and not timeouts.deadline:
+            if not self._blocked and timeouts.answer == timeouts.read and not exchange.deadline:
                 self.due = self.clock.now + timeouts.read  # it is slow, but it goes on
 
     def _interim(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> bool:
         """A 1xx response; False when no final one follows here."""
         self._interims += 1
         if head.status == 101:
-            if not head.upgrade or not upgrades(exchange.line, exchange.fields):
+            if not head.upgrade or not _asked_for(exchange, (head.get(b"upgrade") or b"").lower()):
                 self._fail(exchange, faults.BAD_RESPONSE)
             else:
                 self._tunnel = True
@@ -342,7 +179,11 @@ class Link:
     def _begin_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """The final head is here, and `data` is what follows it."""
         if head.bodyless or not head.length or exchange.line.method == b"HEAD":
-            self._let_go(exchange, head.keep_alive and not data)
+            composer = exchange.route.composer  # it may have asked with another method, and then there is a body
+            kept = (
+                head.keep_alive and not data and (composer is None or composer.method(exchange) == exchange.line.method)
+            )
+            self._let_go(exchange, kept)
             engine.answered(exchange, head, b"", True)
             return
         self._head = head
@@ -357,12 +198,13 @@ class Link:
             engine.answered(exchange, head, data, False)
             return
         self._let_go(exchange, head.keep_alive and not body.rest)
-        if body.trailers and exchange.route.trailers:
-            engine.answered(exchange, head, data, False)
-            exchange.downstream.body(b"", True, body.trailers)
-            engine.ended(exchange)
-        else:
+        trailers = body.trailers if exchange.route.trailers else b""
+        if not trailers and len(data) <= LARGE:
             engine.answered(exchange, head, data, True)
+            return
+        if engine.answered(exchange, head, data, False) and not exchange.finished:
+            exchange.downstream.body(b"", True, trailers)
+            engine.ended(exchange)
 
     def _read_body(self, exchange: Exchange, head: ResponseHead, data: bytes) -> None:
         """More of the body. What is beyond its end costs the link its life."""
@@ -383,6 +225,7 @@ class Link:
         self._spare = drop(self._spare)
         keep = keep and exchange.upload_done and not self._begun and not self._blocked and self._pouring is None
         self._pouring = None
+        self._muted = False
         self._head = None
         if self.transport is None:
             return
@@ -393,7 +236,10 @@ class Link:
         else:
             self.close()
 
-    def _fail(self, exchange: Exchange, fault: Fault) -> None:
-        self.exchange = exchange.link = self._pouring = None
-        self.close()
-        engine.failed(exchange, fault)
+
+def _asked_for(exchange: Exchange, protocol: bytes) -> bool:
+    """Whether the request asks for the protocol that its backend switches to."""
+    composer = exchange.route.composer
+    if composer is None:
+        return protocol == WEBSOCKET and upgrades(exchange.line, exchange.fields)
+    return composer.upgrades(exchange, protocol)

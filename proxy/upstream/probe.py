@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import h11
 
+from proxy.config.tls import BackendTls
 from proxy.policy.health import Check
 from proxy.upstream.resolve import Resolver
+from proxy.upstream.tls import calling, literal
 
 MOST_BODY: Final = 64 << 10  # bytes that the body's expression sees
 MOST_HEAD: Final = 64 << 10
@@ -66,17 +69,31 @@ class Probe:
         """Connect to the first of its addresses that accepts."""
         if self.address.startswith("unix:"):
             try:
-                return await asyncio.open_unix_connection(self.address.removeprefix("unix:"))
+                path = self.address.removeprefix("unix:")
+                return await asyncio.open_unix_connection(path, **self.secured("localhost"))
             except OSError as error:
                 raise Unhealthy(f"did not accept: {reason(error)}") from error
         host, _, port = self.address.rpartition(":")
         trouble = ""  # that of its first address: the others are seldom more than a second family
         for one in await self.literals(host.strip("[]")):
             try:
-                return await asyncio.open_connection(one, int(port))
+                return await asyncio.open_connection(one, int(port), **self.secured(host))
             except OSError as error:
                 trouble = trouble or f"did not accept: {reason(error)}"
         raise Unhealthy(trouble)
+
+    def secured(self, host: str) -> dict[str, Any]:
+        """How TLS is spoken with the backend, for those who connect; a name with variables is its host here."""
+        table = self.check.tls
+        if not isinstance(table, BackendTls):
+            return {}
+        name = (table.name if table.name and "$" not in table.name else "") or self.check.host or host.strip("[]")
+        certificate = table.certificate or ""
+        try:
+            spoken = calling(table, name, "" if "$" in certificate else certificate, table.key or "")
+        except ValueError as error:
+            raise Unhealthy(f"cannot be asked: {error}") from error
+        return {"ssl": spoken, "server_hostname": name if table.server_name and not literal(name) else ""}
 
     async def literals(self, host: str) -> list[str]:
         """The addresses behind a host name."""
@@ -135,6 +152,9 @@ class Probe:
 
 def reason(error: OSError) -> str:
     """The system's words for an error: those of asyncio repeat the address."""
+    if isinstance(error, ssl.SSLError):  # its number is not the system's
+        said = getattr(error, "verify_message", "") or str(error.reason).lower().replace("_", " ")
+        return f"TLS: {said}"
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__

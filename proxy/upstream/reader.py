@@ -11,7 +11,8 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from proxy import faults
-from proxy.http.message import Field, ResponseHead
+from proxy.http.collector import Collector
+from proxy.http.message import ResponseHead
 from proxy.http.response import HeaderEdits, judge_response
 
 MEMO: Final = 512  # entries
@@ -20,26 +21,9 @@ MAX_HEAD: Final = 65536  # bytes of a head, and of one that is not whole yet
 MAX_FIELDS: Final = 256
 
 
-class _Collector:
-    """The callbacks of httptools: gathers the fields and notes that the head is whole."""
-
-    __slots__ = ("fields", "whole")
-
-    def __init__(self) -> None:
-        self.fields: list[Field] = []
-        self.whole = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.whole:
-            self.fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self.whole = True
-
-
 def read_response(raw: bytes, edits: HeaderEdits) -> ResponseHead:
     """Judge a whole head (through its empty line) that is not in `edits.memo`; what is wrong is in `fault`."""
-    collector = _Collector()
+    collector = Collector()
     try:
         HttpResponseParser(collector).feed_data(raw)
     except HttpParserUpgrade:

@@ -1,8 +1,8 @@
 """Addresses of host names, asked for again when their time is over.
 
-Rules: nobody waits for a name that is known and fresh, and for one that is known and old no longer than STALE seconds:
-then the last good addresses are given and the query goes on. Those are kept for ever, for a name server that fails says
-nothing about the backends; each run of failures is logged once. Everybody who asks for a name shares one query. With
+Rules: nobody waits for a name that is known. When its time is over the last good addresses are given once more, and a
+query goes on behind. They are kept for ever, for a name server that fails or is slow says nothing about the backends;
+each run of failures is logged once. Everybody who asks for a name shares one query. With
 aiodns (c-ares) the time to live is that of DNS, within bounds; without it the system is asked in a thread and an answer
 is believed for the configured time. Both read /etc/hosts and know search domains.
 """
@@ -25,7 +25,6 @@ except ImportError:
 SHORTEST: Final = 1.0  # seconds that an answer is believed at least
 LONGEST: Final = 3600.0  # and at most
 AGAIN: Final = 5.0  # seconds after a failure before the next query
-STALE: Final = 1.0  # seconds to wait for an answer when there is an old one
 TIMEOUT: Final = 2.0  # seconds for a name server, the first of three times
 LOCALHOST: Final = ("127.0.0.1", "::1")  # RFC 6761 6.3: never asked for
 
@@ -61,9 +60,10 @@ class Cares:
         return Answer(names, min((one.ttl for one in [*found.nodes, *found.cnames]), default=None))
 
     async def close(self) -> None:
-        """Ask no more."""
-        if self._resolver is not None:
-            await self._resolver.close()
+        """Ask no more, unless asked again."""
+        resolver, self._resolver = self._resolver, None
+        if resolver is not None:
+            await resolver.close()
 
 
 async def ask_system(host: str) -> Answer:
@@ -97,6 +97,7 @@ class Resolver:
         self.valid = valid
         self._lookup: Lookup = lookup or (ask_system if aiodns is None else Cares())
         self._known: dict[str, Known] = {}
+        self._retiring: asyncio.Task[None] | None = None
 
     async def addresses(self, host: str, now: float) -> list[str]:
         """The addresses of a host name, IPv4 first; `now` is monotonic. OSError if it was never known and cannot be.
@@ -108,26 +109,35 @@ class Resolver:
         if literal(host):
             return [host]
         known = self._known.setdefault(host.lower(), Known())
-        if now >= known.until or (known.query is not None and not known.addresses):
-            await self._ask(host, known, now)
+        if now >= known.until and known.query is None:
+            known.query = asyncio.get_running_loop().create_task(self._query(host, known, now))
+        if known.query is not None and not known.addresses:
+            await asyncio.wait({known.query})  # whoever stops waiting does not end it for others
         if not known.addresses:
             raise OSError(f"{host}: {known.trouble or 'no answer'}")
         return list(known.addresses)
 
     async def close(self) -> None:
         """End the queries that are on their way."""
-        queries = [known.query for known in self._known.values() if known.query is not None]
+        queries = self._queries()
         for query in queries:
             query.cancel()
         await asyncio.gather(*queries, return_exceptions=True)
         if isinstance(self._lookup, Cares):
             await self._lookup.close()
 
-    async def _ask(self, host: str, known: Known, now: float) -> None:
-        """Wait for the query about a name, begun now or before. Whoever stops waiting does not end it for others."""
-        if known.query is None:
-            known.query = asyncio.get_running_loop().create_task(self._query(host, known, now))
-        await asyncio.wait({known.query}, timeout=STALE if known.addresses else None)
+    def retire(self) -> None:
+        """Close when the queries on their way have ended, for exchanges wait for them. It can still be asked, and then
+        begins anew."""
+        self._retiring = asyncio.get_running_loop().create_task(self._retire())
+
+    async def _retire(self) -> None:
+        while queries := self._queries():
+            await asyncio.wait(queries)
+        await self.close()
+
+    def _queries(self) -> list[asyncio.Task[None]]:
+        return [known.query for known in self._known.values() if known.query is not None]
 
     async def _query(self, host: str, known: Known, now: float) -> None:
         try:

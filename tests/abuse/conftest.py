@@ -5,5 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-for folder in ("soak", "live"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "live"), str(TESTS / "soak")]
+
+from one_door import door, recorder  # noqa: E402  it is found by the line above
+
+__all__ = ["door", "recorder"]

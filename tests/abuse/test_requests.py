@@ -13,27 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from door import backend
+from configs import plain
 from wires import CleanDoor, Recorder, Wire
 
-CONFIG = """
-workers = 1
-[http]
-max_body = "64k"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-[[site.s.route]]
-path = "/trailers"
-upstream = "app"
-trailers = true
-"""
+CONFIG = plain(
+    '[http]\nmax_body = "64k"', route='[[site.s.route]]\npath = "/trailers"\nupstream = "app"\ntrailers = true'
+)
 
 Statuses = tuple[int | tuple[int, ...], ...]  # a tuple within stands for "one of these"
 
@@ -410,19 +395,6 @@ def bodies() -> Iterator[Row]:
 
 
 ROWS = [*lengths(), *codings(), *chunks(), *lines(), *hosts(), *fields(), *bodies()]
-
-
-@pytest.fixture(scope="module")
-def recorder() -> Recorder:
-    """The backend's notes."""
-    return Recorder()
-
-
-@pytest.fixture(scope="module")
-def door(recorder: Recorder) -> Iterator[CleanDoor]:
-    """One door for all rows: what a row leaves behind in it, the next ones meet."""
-    with backend(recorder) as port, CleanDoor(CONFIG, backend=port) as door:
-        yield door
 
 
 def test_the_table_is_long_enough() -> None:

@@ -14,26 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from door import backend, until
-from wires import CleanDoor, Cut, Response, Stream, Wire, Wrong, answer, read_head, read_request, within
+from configs import BACKEND, plain
+from door import until
+from wires import CleanDoor, Cut, Response, Stream, Wire, Wrong, answer, ending, read_head, read_request, within
 
-CONFIG = """
-workers = 1
-[timeouts]
-read = "600ms"
-[http]
-max_body = "100m"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-max_fails = 0
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain('[timeouts]\nread = "600ms"\n[http]\nmax_body = "100m"', upstream=f"{BACKEND}\nmax_fails = 0")
+BEHIND = "stage"
 
 BROKEN = -1  # 502 or cut
 CUT = -2  # a truncation that can be seen
@@ -246,26 +232,13 @@ class Stage:
                 self.over.wait(row.drip)
         else:
             wire.sendall(row.raw)
-        if row.then == "stall":
-            wire.settimeout(20)
-            while wire.recv(65536):
-                pass
-        elif row.then == "reset":
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        return row.then == "keep"
+        return ending(wire, row.then)
 
 
 @pytest.fixture(scope="module")
 def stage() -> Stage:
     """The backend's part."""
     return Stage()
-
-
-@pytest.fixture(scope="module")
-def door(stage: Stage) -> Iterator[CleanDoor]:
-    """One door for all rows."""
-    with backend(stage) as port, CleanDoor(CONFIG, backend=port) as door:
-        yield door
 
 
 def poisoned(door: CleanDoor) -> bool:

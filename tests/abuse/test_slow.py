@@ -10,29 +10,22 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from configs import plain
 from door import backend, saying, until
 from wires import CleanDoor, Cut, Recorder, Stream, Wire, answer, read_head, readable, resident, within
 
-CONFIG = """
-workers = {workers}
-[timeouts]
+CONFIG = plain(
+    """[timeouts]
 client_header = "1s"
 client_body = "{client_body}"
 client_idle = "{client_idle}"
 send = "1s"
 [http]
 max_body = "100m"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-request_buffering = false
-"""
+""",
+    workers="{workers}",
+    route="request_buffering = false",
+)
 WORDS = {"workers": 1, "client_body": "1s", "client_idle": "60s"}
 START = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 

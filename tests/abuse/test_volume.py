@@ -267,18 +267,20 @@ def test_floods_of_headers_cost_a_bounded_amount(app: str, piece: bytes, status:
         assert memory(door) - before < 300 * (100 << 10)
 
 
-@pytest.mark.xfail(strict=True, reason="answers are not buffered yet: a slow reader holds what uvloop reads at once")
 def test_slow_readers_of_large_answers_cost_a_bounded_amount(app: str) -> None:
-    """What a client does not read stays with the backend, or in a file; 128 KB of memory each are allowed."""
-    with CleanDoor(CONFIG, servers=app) as door, probes(door):
+    """What a client does not read waits in a file, but for what fills a transport: 128 KB of memory each are allowed.
+
+    A gigabyte goes into files meanwhile, so probes may take a little longer.
+    """
+    with CleanDoor(CONFIG, servers=app) as door, probes(door, 2.0):
         for _ in range(20):
             assert ask(door, "/large/x/0/1000000/0") == 200
         before = memory(door)
-        wires = flood(door, 200, b"GET /large/x/0/%d/0 HTTP/1.1\r\nHost: a\r\n\r\n" % BIG, 4096)
-        until(lambda: len(readable(wires, 0)) == 200, 5.0, "all answers have begun")
+        wires = flood(door, 100, b"GET /large/x/0/%d/0 HTTP/1.1\r\nHost: a\r\n\r\n" % BIG, 4096)
+        until(lambda: len(readable(wires, 0)) == 100, 5.0, "all answers have begun")
         cost = 0.0
         for _ in range(10):
-            cost = max(cost, (memory(door) - before) / 200)
+            cost = max(cost, (memory(door) - before) / 100)
             assert ask(door) == 200
         began = time.monotonic()
         until(lambda: connections(door) <= 3, 8.0, "all of them cut off")
@@ -354,7 +356,8 @@ def test_without_descriptors_a_worker_does_not_spin_and_serves_again_at_once(app
             until(lambda: connections(door) >= 30, 5.0, "the worker is full")
             began, used = time.monotonic(), processor(pid)
             log = len(door.stderr.splitlines())
-            assert ended([door.client()], 2.0) is not None  # two seconds of waiting
+            door.client()
+            until(lambda: time.monotonic() > began + 2.0, 5.0, "two seconds of waiting")
             share = (processor(pid) - used) / (time.monotonic() - began)
             lines = len(door.stderr.splitlines()) - log
             assert door.get_admin("/healthz").status == 200
@@ -421,15 +424,17 @@ def test_requests_in_flight_of_an_address_are_capped() -> None:
     config = CONFIG.replace('upstream = "app"', 'upstream = "app"\nlimits = ["c"]')
     config += '[limit.c]\nkey = "address"\nin_flight = 3\n'
     with backend(Recorder(say)) as port, CleanDoor(config, servers=f'"127.0.0.1:{port}"') as door:
-        jobs: list[Callable[[], int]] = [lambda: ask(door)] * 8
+        found: list[int] = []
 
-        def release() -> int:
-            until(lambda: door.in_flight() == 3, 5.0, "three in flight")
-            threading.Event().wait(0.3)
+        def one() -> None:
+            found.append(ask(door))
+
+        def release() -> None:
+            until(lambda: door.in_flight() == 3 and len(found) == 5, 5.0, "three in flight, the others refused")
             go.set()
-            return 0
 
-        found = at_once([*jobs, release])[:8]
+        jobs: list[Callable[[], None]] = [one] * 8
+        at_once([*jobs, release])
         assert sorted(found)[:3] == [200] * 3 and set(sorted(found)[3:]) <= {429, 503}
         assert ask(door) == 200
 
@@ -473,7 +478,7 @@ def test_a_backend_is_free_when_it_has_written_its_answer_whatever_its_client_re
             for _ in wires:
                 assert freed.acquire(timeout=2.5), "a backend waits for a client that does not read"
             until(lambda: door.in_flight() == 0, 1.0, "nothing in flight")
-        assert memory(door) - before < 10 * (1 << 20)  # uvloop reads 256 KB at once
+        assert memory(door) - before < 5 << 20  # the loop reads 256 KB at once
         close(wires)
 
 

@@ -7,8 +7,10 @@ target and its body; one that was refused it has not seen. A case is a value; ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pytest
 
 MUST, POLICY, SHOULD = "must", "policy", "should"
 Allowed = tuple[int, ...]
@@ -85,3 +87,23 @@ class Answer:
     executed: int = 1
     fields: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     interim: tuple[int, ...] | None = None
+
+
+def sound(cases: Sequence[Case] | Sequence[Answer], known: Mapping[str, str], least: int) -> None:
+    """A table has so many cases at least, each with a name of its own and a rule, and `known` speaks of those."""
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names) >= least
+    assert set(known) <= set(names)
+    assert all(case.level in (MUST, POLICY, SHOULD) and case.rule for case in cases)
+
+
+def marked(cases: Sequence[Case] | Sequence[Answer], known: Mapping[str, str]) -> list[object]:
+    """The places of the cases, for `parametrize`; those that are `known` not to be as the rule has it have to fail."""
+    return [
+        pytest.param(
+            number,
+            id=case.name,
+            marks=[pytest.mark.xfail(strict=True, reason=known[case.name])] if case.name in known else [],
+        )
+        for number, case in enumerate(cases)
+    ]

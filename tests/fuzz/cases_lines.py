@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cases import GET, HIDDEN, HOST, MUST, POLICY, SHOULD, Case, either, refused, served
+from cases import GET, HIDDEN, HOST, MUST, POLICY, SECOND, SHOULD, Case, either, refused, served
 
 REST = b"\r\n" + HOST + b"\r\n"
 LINE = "RFC 9112 3: a malformed request line is refused, not repaired"
@@ -64,10 +64,19 @@ def methods() -> Iterator[Case]:
     yield Case(
         "method: OPTIONS with Max-Forwards 0 goes no further",
         "RFC 9110 7.6.2: an intermediary MUST NOT forward it; it MUST answer itself",
-        (zero,),
-        ((204, 405, 501),),
+        (zero + SECOND,),
+        ((200,), (200,)),
         SHOULD,
+        False,
+        targets=(b"/second",),
     )
+    for method, value, passed in (
+        (b"OPTIONS", b"1", b"0"), (b"OPTIONS", b"0010", b"9"), (b"OPTIONS", b"x", b"x"), (b"OPTIONS", b"-1", b"-1"),
+        (b"GET", b"0", b"0"), (b"GET", b"7", b"7"),
+    ):  # fmt: skip
+        raw = method + b" / HTTP/1.1\r\n" + HOST + b"max-Forwards: " + value + b"\r\n\r\n"
+        name = f"method: {method.decode()} with Max-Forwards {value.decode()}"
+        yield served(name, "RFC 9110 7.6.2: one less is forwarded", raw, fields={"max-forwards": (passed,)})
 
 
 def versions() -> Iterator[Case]:

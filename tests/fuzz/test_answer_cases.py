@@ -9,29 +9,15 @@ import termios
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import cases_answers
 import pytest
-from cases import CUT, MUST, POLICY, SHOULD, Answer
-from door import backend
-from wires import CleanDoor, Cut, Stream, Wire, Wrong, answer, read_request
+from cases import CUT, Answer, marked, sound
+from configs import BACKEND, plain
+from wires import CleanDoor, Cut, Stream, Wire, Wrong, answer, ending, read_request
 
-CONFIG = """
-workers = 1
-[timeouts]
-read = "400ms"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-max_fails = 0
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain('[timeouts]\nread = "400ms"', upstream=f"{BACKEND}\nmax_fails = 0")
+BEHIND = "player"
 CASES: list[Answer] = cases_answers.CASES
 
 # What is not as the rule has it, and why.
@@ -66,13 +52,7 @@ class Player:
             if len(case.parts) > 1:  # so that they arrive apart: wait until the door has taken this one
                 taken(wire)
         self.said.set()
-        if case.then == "stall":
-            wire.settimeout(20)
-            while wire.recv(65536):
-                pass
-        elif case.then == "reset":
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        return case.then == "keep"
+        return ending(wire, case.then)
 
 
 def taken(wire: socket.socket) -> None:
@@ -88,33 +68,11 @@ def player() -> Player:
     return Player()
 
 
-@pytest.fixture(scope="module")
-def door(player: Player) -> Iterator[CleanDoor]:
-    """One door for all cases."""
-    with backend(player) as port, CleanDoor(CONFIG, backend=port) as door:
-        yield door
-
-
 def test_the_tables() -> None:
-    names = [case.name for case in CASES]
-    assert len(set(names)) == len(names) >= 80
-    assert set(KNOWN) <= set(names)
-    assert all(case.level in (MUST, POLICY, SHOULD) and case.rule for case in CASES)
+    sound(CASES, KNOWN, 80)
 
 
-def marked() -> list[object]:
-    """The places of the cases, those in KNOWN as expected to fail."""
-    return [
-        pytest.param(
-            number,
-            id=case.name,
-            marks=[pytest.mark.xfail(strict=True, reason=KNOWN[case.name])] if case.name in KNOWN else [],
-        )
-        for number, case in enumerate(CASES)
-    ]
-
-
-@pytest.mark.parametrize("number", marked())
+@pytest.mark.parametrize("number", marked(CASES, KNOWN))
 def test_answer(number: int, door: CleanDoor, player: Player) -> None:
     case = CASES[number]
     target = b"/case/%d" % number

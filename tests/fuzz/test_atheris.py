@@ -17,7 +17,7 @@ TARGETS = ["target_chunks", "target_line", "target_request", "target_response", 
 SECONDS = os.environ.get("FRONTGATE_FUZZ_SECONDS", "")
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris: make fuzz")
 
 
 @pytest.mark.timeout(int(SECONDS or 0) + 120)

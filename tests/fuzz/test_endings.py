@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
-from door import backend, until
+from configs import plain
+from door import until
 from wires import CleanDoor, Cut, Stream, Wire, Wrong, read_request
 
-CONFIG = """
-workers = 1
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain()
+BEHIND = "far"
 ASK = (
     b"GET %b HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
@@ -53,13 +43,6 @@ class Far:
 def far() -> Far:
     """The far end."""
     return Far()
-
-
-@pytest.fixture(scope="module")
-def door(far: Far) -> Iterator[CleanDoor]:
-    """One door."""
-    with backend(far) as port, CleanDoor(CONFIG, backend=port) as door:
-        yield door
 
 
 def tunnel(door: CleanDoor, target: bytes) -> Wire:

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from machine import ANSWERS, BAD, CONFIGS, KINDS, Machine
@@ -19,6 +20,7 @@ from machine import ANSWERS, BAD, CONFIGS, KINDS, Machine
 EXAMPLES = int(os.environ.get("FRONTGATE_FUZZ_EXAMPLES", "60"))
 LONG = EXAMPLES >= 1000
 Dice = random.Random
+pytestmark = pytest.mark.timeout(60 + EXAMPLES)
 SIZE_WORDS = (0, 1, 20, 4095, 65_536, 100_000, 300_000)
 
 

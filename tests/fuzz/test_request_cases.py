@@ -3,75 +3,29 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import cases_fields
 import cases_framing
 import cases_lines
 import pytest
-from cases import MUST, POLICY, SHOULD, Case
-from door import backend
+from cases import Case, marked, sound
+from configs import plain
 from wires import CleanDoor, Cut, Recorder, Response, Wire, read_response
 
-CONFIG = """
-workers = 1
-[timeouts]
-client_body = "2s"
-[http]
-max_body = "64k"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain('[timeouts]\nclient_body = "2s"\n[http]\nmax_body = "64k"')
 CASES: list[Case] = [*cases_lines.CASES, *cases_framing.CASES, *cases_fields.CASES]
 
 # What is not as the rule has it, and why.
-KNOWN: dict[str, str] = {
-    "method: OPTIONS with Max-Forwards 0 goes no further": "Max-Forwards is passed on as it came",
-    "expect: an unknown coding is 501, without 100": "llhttp refuses the head first: CODING_UNKNOWN is never reached",
-}
-
-
-@pytest.fixture(scope="module")
-def recorder() -> Recorder:
-    """The backend's notes."""
-    return Recorder()
-
-
-@pytest.fixture(scope="module")
-def door(recorder: Recorder) -> Iterator[CleanDoor]:
-    """One door for all cases: what one leaves behind in it, the next ones meet."""
-    with backend(recorder) as port, CleanDoor(CONFIG, backend=port) as door:
-        yield door
+KNOWN: dict[str, str] = {}
 
 
 def test_the_tables() -> None:
-    names = [case.name for case in CASES]
-    assert len(set(names)) == len(names) >= 150
-    assert set(KNOWN) <= set(names)
-    assert all(case.level in (MUST, POLICY, SHOULD) and case.rule for case in CASES)
+    sound(CASES, KNOWN, 150)
 
 
-def marked() -> list[object]:
-    """The cases, those in KNOWN as expected to fail."""
-    return [
-        pytest.param(
-            case,
-            id=case.name,
-            marks=[pytest.mark.xfail(strict=True, reason=KNOWN[case.name])] if case.name in KNOWN else [],
-        )
-        for case in CASES
-    ]
-
-
-@pytest.mark.parametrize("case", marked())
-def test_request(case: Case, door: CleanDoor, recorder: Recorder) -> None:
+@pytest.mark.parametrize("number", marked(CASES, KNOWN))
+def test_request(number: int, door: CleanDoor, recorder: Recorder) -> None:
+    case = CASES[number]
     recorder.requests.clear()
     recorder.wrong.clear()
     with door.client(5.0) as wire:

@@ -10,23 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from configs import plain
 from door import backend, free_port, until
 from wires import CleanDoor, Cut, Recorder, Request, Stream, answer, at_once, read_request
 
-CONFIG = """
-workers = {workers}
-[http]
-trusted_proxies = ["127.0.0.1"]
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-{upstream}
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain('[http]\ntrusted_proxies = ["127.0.0.1"]', workers="{workers}", upstream="{upstream}")
 
 
 class Named:

@@ -8,25 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from configs import plain
 from door import backend, free_port, until
 from wires import CleanDoor, Recorder, Stream, Wire, answer, framing, read_head, read_request, resident, within
 
-CONFIG = """
-workers = 1
-[http]
-max_body = "{max_body}"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-request_buffering = false
-response_buffering = false
-"""
+CONFIG = plain('[http]\nmax_body = "{max_body}"', route="request_buffering = false\nresponse_buffering = false")
 GIGABYTE = 1 << 30
 GROWTH = 8 << 20
 PIECE = bytes(1 << 20)

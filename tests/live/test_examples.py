@@ -1,4 +1,4 @@
-"""The configurations that people copy: those in config/ start and answer, those in the README pass `check`."""
+"""The configurations that people copy: those in config/ start and answer, those in documents pass `check`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import ssl
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,22 @@ import trustme
 from door import ROOT, Door, backend, fetch, free_port
 from wires import CleanDoor, Recorder, Wire, read_response
 
+from proxy.config import model, upstream
+
 ADDRESS = re.compile(r'"(?:0\.0\.0\.0|127\.0\.0\.1):(\d+)"')
 EXAMPLES = sorted((ROOT / "config").glob("*.toml"))
-README = ROOT / "README.md"
-BLOCKS = re.findall(r"^```toml\n(.*?)^```", README.read_text(), re.M | re.S) if README.exists() else []
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{path.name}-{number}")
+    for path in DOCUMENTS
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", path.read_text(), re.M | re.S), 1)
+]
+# What a block that shows one thing may leave out.
+REST = {
+    "listen": '[listen.web]\naddress = "127.0.0.1:8080"\n',
+    "upstream": '[upstream.app]\nservers = ["127.0.0.1:8001"]\n',
+    "site": '[site.s]\ndefault = true\n[[site.s.route]]\npath = "/"\nupstream = "app"\n',
+}
 
 
 def certified(text: str, folder: Path, authority: trustme.CA) -> str:
@@ -84,14 +97,25 @@ def test_an_example_starts_and_answers(path: Path, tmp_path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert {"demo.toml", "frontgate.toml"} <= {path.name for path in EXAMPLES}
+    assert {"README.md-1", "reliability.md-1"} <= {str(block.id) for block in BLOCKS}
 
 
-@pytest.mark.skipif(not BLOCKS, reason="no README.md with TOML in it")
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_the_readme_s_configuration_passes_check(number: int, tmp_path: Path) -> None:
-    text = re.sub(r'"unix:[^"]*/', f'"unix:{tmp_path}/', certified(BLOCKS[number], tmp_path, trustme.CA()))
-    path = tmp_path / "readme.toml"
-    path.write_text(text)
+def test_every_key_of_reliability_is_shown() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    shown = set(re.findall(r"^(?:# )?(\w+) = ", "\n".join(re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)), re.M))
+    inline = set(re.findall(r"`(\w+)", text)) | set(re.findall(r"[{,] (\w+) = ", text))
+    for table in (upstream.Retry, upstream.Breaker, upstream.Health, upstream.Queue, upstream.Fallback, model.Buffer):
+        missing = table.model_fields.keys() - shown - inline
+        assert not missing, f"{table.__name__}: {missing}"
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_configuration_in_a_document_passes_check(block: str, tmp_path: Path) -> None:
+    text = certified(block, tmp_path, trustme.CA()) if "certificate" in block else block
+    text = re.sub(r'"unix:[^"]*/', f'"unix:{tmp_path}/', text)
+    given = tomllib.loads(block)
+    path = tmp_path / "frontgate.toml"
+    path.write_text("".join((text, *(table for name, table in REST.items() if name not in given))))
     command = [sys.executable, "-m", "proxy.cli", "check", "-c", str(path)]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

@@ -10,24 +10,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from configs import plain
 from door import ROOT, backend, fetch, free_port, until
 from wires import CleanDoor, Recorder, Stream, answer, read_request, resident
 
-CONFIG = """
-workers = 1
-[http]
-max_body = "1g"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = [{ address = "127.0.0.1:{backend}", max_conns = {places} }]
-{more}
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain(
+    '[http]\nmax_body = "1g"',
+    upstream='servers = [{ address = "127.0.0.1:{backend}", max_conns = {places} }]\n{more}',
+)
 LARGE = 20 << 20
 GROWTH = 8 << 20
 

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-import trustme
+from certificates import certify, trusting
+from configs import fixed, plain, secured
 from door import ROOT, Door, alive, backend, fetch, free_port, head_of, kill, saying, until
 from prometheus_client.parser import text_string_to_metric_families
 
-CONFIG = """
-workers = 2
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
-FIXED = CONFIG + '[[site.s.route]]\npath = "/fixed"\nreply = { body = "new words" }\n'
+CONFIG = plain(workers=2)
+FIXED = CONFIG + fixed("/fixed", "new words")
 
 
 @pytest.fixture
@@ -301,14 +290,10 @@ def test_a_stop_right_behind_the_start_is_heard(app):
 
 
 def test_a_reload_takes_new_certificates_without_dropping_tls_connections(app):
-    config = CONFIG.replace('{port}"\n', '{port}"\ntls = true\n', 1)
-    config = config.replace("default = true\n", 'default = true\ncertificate = "tls.pem"\nkey = "tls.key"\n')
-    door = Door(config, backend=app)
+    door = Door(secured(CONFIG), backend=app)
     certificates = [certify(door.folder)]
     with door:
-        seen = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        seen.check_hostname, seen.verify_mode = False, ssl.CERT_NONE
-        with seen.wrap_socket(door.wire(), server_hostname="localhost") as wire:
+        with trusting().wrap_socket(door.wire(), server_hostname="localhost") as wire:
             for number in range(2):
                 assert wire.getpeercert(True) == certificates[0]
                 wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -319,17 +304,8 @@ def test_a_reload_takes_new_certificates_without_dropping_tls_connections(app):
         kill(door.workers()[0])  # its replacement inherits the new certificate too
         until(lambda: door.status()["restarts"] == 1 and len(door.workers()) == 2)
         for _ in range(8):
-            with seen.wrap_socket(door.wire(), server_hostname="localhost") as wire:
+            with trusting().wrap_socket(door.wire(), server_hostname="localhost") as wire:
                 assert wire.getpeercert(True) == certificates[1]
         (door.folder / "tls.key").write_text("no key")
         door.reload(good=False)
         assert "holds no private key" in door.stderr
-
-
-def certify(folder: Path) -> bytes:
-    """Write a new certificate for localhost; gives it as the wire carries it."""
-    leaf = trustme.CA().issue_cert("localhost")
-    (folder / "tls.key").touch(0o600)
-    (folder / "tls.key").write_bytes(leaf.private_key_pem.bytes())
-    (folder / "tls.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
-    return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())

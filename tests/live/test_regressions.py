@@ -5,35 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import ssl
 import threading
 from pathlib import Path
 
 import pytest
-import trustme
+from certificates import certify, trusting
+from configs import fixed, plain, secured
 from door import backend, free_port, kill, until
 from prometheus_client.parser import text_string_to_metric_families
 from wires import CleanDoor, Recorder, Stream, answer, read_head, read_response
 
 from proxy.observe.log_file import LogFile
 
-CONFIG = """
-workers = 1
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
-FIXED = CONFIG + '[[site.s.route]]\npath = "/fixed"\nreply = { body = "new words" }\n'
-SECURE = CONFIG.replace('{port}"\n', '{port}"\ntls = true\n', 1).replace(
-    "default = true\n", 'default = true\ncertificate = "tls.pem"\nkey = "tls.key"\n'
-)
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root may have its workers become somebody else")
+CONFIG = plain()
+FIXED = CONFIG + fixed("/fixed", "new words")
+SECURE = secured(CONFIG)
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -41,22 +27,6 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def app():
     with backend(Recorder(lambda request: answer(b"hello"))) as port:
         yield port
-
-
-def certify(folder: Path) -> bytes:
-    """Write a new certificate for localhost, its key for its owner only; gives it as the wire carries it."""
-    leaf = trustme.CA().issue_cert("localhost")
-    (folder / "tls.key").touch(0o600)
-    (folder / "tls.key").write_bytes(leaf.private_key_pem.bytes())
-    (folder / "tls.pem").write_bytes(leaf.cert_chain_pems[0].bytes())
-    return ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
-
-
-def trusting() -> ssl.SSLContext:
-    """A client that believes anybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def shown(door: CleanDoor) -> bytes:
@@ -116,7 +86,7 @@ def test_bodies_that_come_behind_their_heads_cost_no_descriptors():
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
-@ROOT_ONLY
+@pytest.mark.root
 def test_a_renewed_certificate_whose_key_only_root_may_read(app):
     door = CleanDoor('user = "nobody"\n' + SECURE, backend=app)
     first = certify(door.folder)
@@ -133,7 +103,7 @@ def test_a_renewed_certificate_whose_key_only_root_may_read(app):
         assert owner(replaced(door)) != 0 and shown(door) == second
 
 
-@ROOT_ONLY
+@pytest.mark.root
 def test_a_log_that_the_user_may_not_open_refuses_the_reload_before_anything_changes(app):
     config = 'user = "nobody"\n' + CONFIG
     with CleanDoor(config, backend=app) as door:
@@ -212,7 +182,7 @@ def test_a_tls_client_that_takes_its_time_gets_the_whole_of_a_last_answer(app):
     for a while, which is another way to end.
     """
     body = b"0123456789abcdef" * (4 << 16)
-    config = SECURE + '[[site.s.route]]\npath = "/large"\nreply = { body = "{large}" }\n[timeouts]\nsend = "30s"\n'
+    config = SECURE + fixed("/large", "{large}") + '[timeouts]\nsend = "30s"\n'
     door = CleanDoor(config, backend=app, large=body.decode())
     certify(door.folder)
     with door:
@@ -239,7 +209,7 @@ def backend_up(door: CleanDoor) -> dict[str, float]:
 
 def test_a_backend_that_goes_out_and_comes_back_is_said_and_shown(app):
     absent = free_port()
-    config = CONFIG.replace('"]', '", "127.0.0.1:{absent}"]\nfail_timeout = "1s"', 1)
+    config = CONFIG.replace('"]', '", "127.0.0.1:{absent}"]\nmax_fails = 1\nfail_timeout = "1s"', 1)
     with CleanDoor(config, backend=app, absent=absent) as door:
 
         def said() -> list[str]:

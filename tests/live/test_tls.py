@@ -295,3 +295,38 @@ def test_a_client_that_says_nothing_does_not_hold_others_up(door: SecureDoor) ->
             assert ask(wire) == b"a"
     for one in silent:
         one.close()
+
+
+def is_over(wire: socket.socket) -> bool:
+    """Whether the other side has closed, without waiting for it."""
+    wire.setblocking(False)
+    try:
+        return not wire.recv(4096)
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_a_connection_has_its_place_from_when_it_is_accepted_until_its_handshake_fails() -> None:
+    config = CONFIG.replace("workers = 2", "workers = 1") + "[http]\nmax_connections_per_address = 5\n"
+    with SecureDoor(config) as door:
+        silent = [door.wire() for _ in range(12)]
+        until(lambda: sum(map(is_over, silent)) >= 7, what="the end of those for whom there is no place")
+        assert sum(map(is_over, silent)) == 7
+        for wire in silent:
+            wire.close()
+        context = door.authority.client()
+
+        def served() -> bytes:
+            with door.shake(context) as wire:
+                return ask(wire)
+
+        assert until(served) == b"a"
+        for begin in (b"nonsense\r\n\r\n", b"\x16\x03\x01"):
+            for _ in range(8):  # more than there are places
+                with door.wire() as wire:
+                    wire.sendall(begin)
+                    wire.shutdown(socket.SHUT_WR)
+                    until(lambda wire=wire: is_over(wire))
+        assert until(served) == b"a"

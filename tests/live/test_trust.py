@@ -9,22 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from configs import plain
 from door import ROOT, backend, free_port, until
 from wires import CleanDoor, Recorder, Request, Stream, answer, read_head
 
-CONFIG = """
-workers = 2
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = [{servers}]
-{more}
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
+CONFIG = plain(workers=2, upstream="servers = [{servers}]\n{more}")
 
 
 def door(servers: str, more: str) -> CleanDoor:

@@ -10,25 +10,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from configs import fixed, plain
 from door import backend, until
 from wires import CleanDoor, Stream, Wire, answer, read_head, resident
 
-CONFIG = """
-workers = 2
-[timeouts]
-shutdown = "1s"
-read = "500ms"
-[listen.web]
-address = "127.0.0.1:{port}"
-[upstream.app]
-servers = ["127.0.0.1:{backend}"]
-[site.s]
-default = true
-[[site.s.route]]
-path = "/"
-upstream = "app"
-"""
-NEW = CONFIG + '[[site.s.route]]\npath = "/new"\nreply = { body = "new" }\n'
+CONFIG = plain('[timeouts]\nshutdown = "1s"\nread = "500ms"', workers=2)
+NEW = CONFIG + fixed("/new", "new")
 LINES = (
     "Connection: keep-alive, Upgrade",
     "Upgrade: WebSocket",

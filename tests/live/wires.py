@@ -41,6 +41,15 @@ class Cut(OSError):
         self.body = body
 
 
+def field_of(line: bytes) -> tuple[bytes, bytes]:
+    """A field line's name in lower case, and its value."""
+    name, colon, value = line.partition(b":")
+    value = value.strip(b" \t")
+    if not colon or TOKEN.fullmatch(name) is None or VALUE.fullmatch(value) is None:
+        raise Wrong(f"not a field line: {line!r}")
+    return name.lower(), value
+
+
 class Stream:
     """Reads messages from a socket, strictly."""
 
@@ -71,11 +80,7 @@ class Stream:
         """Field lines up to the empty one, names in lower case."""
         found: Fields = []
         while line := self.line():
-            name, colon, value = line.partition(b":")
-            value = value.strip(b" \t")
-            if not colon or TOKEN.fullmatch(name) is None or VALUE.fullmatch(value) is None:
-                raise Wrong(f"not a field line: {line!r}")
-            found.append((name.lower(), value))
+            found.append(field_of(line))
         return found
 
     def exactly(self, size: int) -> bytes:
@@ -285,6 +290,17 @@ class Wire(Stream):
 def answer(body: bytes, *lines: str, status: str = "200 OK") -> bytes:
     """A response with a Content-Length."""
     return "\r\n".join((f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines, "", "")).encode() + body
+
+
+def ending(wire: socket.socket, then: str) -> bool:
+    """What a backend does behind its bytes: "keep", "close", "reset" or "stall"; False when the connection is over."""
+    if then == "stall":
+        wire.settimeout(20)
+        while wire.recv(65536):
+            pass
+    elif then == "reset":
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return then == "keep"
 
 
 class Recorder:

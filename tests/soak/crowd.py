@@ -25,13 +25,15 @@ from time import monotonic
 
 import mischief
 import uvloop
-from mischief import CUT, FAULTS, GONE, LEFT, ONCE, Ask
-from wires import STATUS_LINE, TOKEN, VALUE, Fields, Wrong, framing, single
+from mischief import CUT, FAULTS, GONE, LEFT, ONCE, STATUSES, Ask
+from wires import STATUS_LINE, Fields, Wrong, field_of, framing, single
 
 RESET = struct.pack("ii", 1, 0)
 METHODS = ("GET",) * 10 + ("HEAD",) * 2 + ("POST",) * 5 + ("PUT",) * 3
 NAMES = (*FAULTS, *ONCE)
 SHARES = (*(mischief.share for mischief in FAULTS.values()), *(20 for _ in ONCE))
+MORE_NAMES = (*NAMES, *STATUSES, "once-busy")
+MORE_SHARES = (*SHARES, *(mischief.share for mischief in STATUSES.values()), 60)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Plan:
     longest: float = 8.0
     stubborn: bool = True  # goes on after a connection is refused
     only: str = ""  # the only fault
+    statuses: bool = False  # those faults too, and trailers may come
 
 
 @dataclass
@@ -88,16 +91,18 @@ async def read_head(reader: asyncio.StreamReader) -> tuple[int, Fields]:
     match = STATUS_LINE.fullmatch(line)
     if match is None:
         raise Wrong(f"not a status line: {line!r}")
-    fields: Fields = []
-    for one in rest:
-        name, colon, value = one.partition(b":")
-        if not colon or TOKEN.fullmatch(name) is None or VALUE.fullmatch(value) is None:
-            raise Wrong(f"not a field line: {one!r}")
-        fields.append((name.lower(), value.strip(b" \t")))
+    fields: Fields = [field_of(one) for one in rest]
     return int(match[1]), fields
 
 
-async def read_answer(reader: asyncio.StreamReader, method: str) -> Answer:
+async def read_trailers(reader: asyncio.StreamReader, wanted: bool) -> None:
+    """What is behind the last chunk: trailers, if they may be there."""
+    while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+        if not wanted or field_of(line[:-2]) != (b"x-sum", b"1"):
+            raise Wrong(f"trailers: {line!r}")
+
+
+async def read_answer(reader: asyncio.StreamReader, method: str, trailers: bool = False) -> Answer:
     """A final response. IncompleteReadError or ConnectionError (`begun` on it) when it is not whole."""
     begun = False
     try:
@@ -118,8 +123,7 @@ async def read_answer(reader: asyncio.StreamReader, method: str) -> Answer:
             parts.append(await reader.readexactly(length))
             if await reader.readexactly(2) != b"\r\n":
                 raise Wrong("a chunk without its CRLF")
-        if await reader.readexactly(2) != b"\r\n":
-            raise Wrong("trailers")
+        await read_trailers(reader, trailers)
         return Answer(status, fields, b"".join(parts), keep)
     except asyncio.IncompleteReadError as error:
         if not begun and error.partial:
@@ -158,7 +162,7 @@ class Crowd:
         method = rng.choice(METHODS)
         fault = "ok"
         if self.plan.faults:
-            (fault,) = rng.choices(NAMES, SHARES)
+            (fault,) = rng.choices(MORE_NAMES, MORE_SHARES) if self.plan.statuses else rng.choices(NAMES, SHARES)
         if self.plan.only:
             fault = self.plan.only
         upload = method in ("POST", "PUT")
@@ -188,7 +192,7 @@ class Crowd:
     def judge(self, method: str, ask: Ask, answer: Answer) -> str:
         """The outcome of a whole answer; what is wrong with it is a violation."""
         status, nonce = str(answer.status), single(answer.fields, b"x-nonce")
-        if status in ("200", "413"):
+        if status in ("200", "413") or (ask.fault.endswith("busy") and nonce is not None):
             if nonce != ask.nonce.encode():
                 self.violate(ask, method, f"the answer is that of {nonce!r}")
             body = mischief.down(ask.nonce, ask.down)
@@ -263,7 +267,7 @@ class Crowd:
         keep = False
         try:
             async with asyncio.timeout(self.plan.longest + 2):
-                answer = await read_answer(reader, method)
+                answer = await read_answer(reader, method, self.plan.statuses)
             outcome, keep = self.judge(method, ask, answer), answer.keep and not last
         except Broken as broken:
             outcome = CUT if broken.begun else GONE
@@ -314,9 +318,12 @@ class Crowd:
             self.violate(ask, "GET", f"the tunnel broke: {error!r}")
         writer.close()
 
+    def stop(self, *_: object) -> None:
+        """Ask for no more than what has begun."""
+        self.over = True
+
     async def run(self) -> None:
         """Everything."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, self, "over", True)
         print("ready", flush=True)
         began = monotonic()
         tunnels = [asyncio.create_task(self.tunnel(number)) for number in range(self.plan.tunnels)]
@@ -365,5 +372,7 @@ class Load:
 
 if __name__ == "__main__":
     crowd = Crowd(Plan(**json.loads(sys.argv[1])))
+    signal.signal(signal.SIGTERM, crowd.stop)  # not the loop's: that would end before the report is out
     uvloop.run(crowd.run())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print(json.dumps(vars(crowd.report)))

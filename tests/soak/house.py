@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from wires import CleanDoor
 
@@ -33,6 +34,50 @@ upstream = "app"
 [log]
 access = "off"
 """
+
+# Everything that watches over backends, all at once; each line can be taken away by itself.
+FULL = """
+workers = 2
+[timeouts]
+client_header = "2s"
+client_body = "2s"
+client_idle = "20s"
+connect = "1s"
+send = "2s"
+read = "600ms"
+shutdown = "3s"
+[listen.web]
+address = "127.0.0.1:{port}"
+[upstream.app]
+servers = [{places}]
+balance = "least_conn"
+queue = { size = 60, timeout = "2s" }
+breaker = { failures = 5, ratio = 0.6, least = 20, window = "2s", recovery = "100ms", longest = "100ms" }
+health = { path = "/ok/check/0/10/0", interval = "150ms", timeout = "500ms", rise = 1, fall = 2 }
+slow_start = "500ms"
+panic = 50
+fallback = { status = 503, body = "later" }
+retry = { on = ["connect", "closed", "timeout", 503], deadline = "3s", base = "2ms", cap = "20ms", floor = 1000 }
+[site.s]
+default = true
+[[site.s.route]]
+path = "/"
+upstream = "app"
+trailers = true
+[log]
+access = "off"
+"""
+PARTS = ("balance", "queue", "breaker", "health", "slow_start", "panic", "fallback", "retry", "trailers")
+
+
+def without(*words: str) -> str:
+    """FULL without some of its lines."""
+    return "\n".join(line for line in FULL.split("\n") if line.partition(" =")[0] not in words)
+
+
+def places(ports: Iterable[int], most: int) -> str:
+    """Servers that take so many requests at a time."""
+    return ", ".join(f'{{ address = "127.0.0.1:{port}", max_conns = {most} }}' for port in ports)
 
 
 def descriptors(pid: int) -> int:

@@ -58,12 +58,18 @@ FAULTS: dict[str, Mischief] = {
     "stall": Mischief((CUT, "504"), 3, bodily=True, slow=True),  # falls silent within the body
 }
 ONCE = tuple(f"once-{name}" for name, mischief in FAULTS.items() if mischief.retried)
+# Where statuses are tried again and trailers are passed on; the shares are beside those of FAULTS
+STATUSES: dict[str, Mischief] = {
+    "busy": Mischief(("503",), 40, retried=True),  # a 503, whole, with trailers mostly
+    "trailed": Mischief(("200",), 60),  # chunked, with trailers, in one piece
+}
 
 
 def allowed(fault: str, method: str) -> tuple[str, ...]:
     """What a client may see of a request."""
     once = fault.startswith("once-")
-    mischief = FAULTS[fault.removeprefix("once-")]
+    name = fault.removeprefix("once-")
+    mischief = FAULTS.get(name) or STATUSES[name]
     if (once and method in IDEMPOTENT) or (mischief.bodily and method == "HEAD"):
         return ("200",)
     return mischief.allowed

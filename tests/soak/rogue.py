@@ -27,7 +27,7 @@ from time import monotonic
 import mischief
 import uvloop
 from mischief import Ask
-from wires import REQUEST_LINE, TOKEN, VALUE, Fields, Wrong, framing, single
+from wires import REQUEST_LINE, Fields, Wrong, field_of, framing, single
 
 RESET = struct.pack("ii", 1, 0)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -140,6 +140,28 @@ async def chunks(visit: Visit) -> bool:
     parts = mischief.pieces(visit.body, visit.rng, max(1, len(visit.body) // 3))
     data = mischief.chunked(parts, visit.rng.choice((b"", b";a=b")), visit.rng.choice((b"", b"X-Sum: 1\r\n")))
     visit.say(visit.head(b"Transfer-Encoding: chunked", length=False), data)
+    return True
+
+
+@play
+async def busy(visit: Visit) -> bool:
+    """A 503 in one piece: to be had elsewhere, perhaps."""
+    status = b"HTTP/1.1 503 Service Unavailable\r\n"
+    lines = (b"Retry-After: 0",) if visit.rng.random() < 0.3 else ()
+    if visit.method == "HEAD" or visit.rng.random() < 0.3:
+        visit.say(visit.head(*lines, status=status), visit.body)
+        return True
+    parts = mischief.pieces(visit.body, visit.rng, max(1, len(visit.body) // 3))
+    head = visit.head(*lines, b"Transfer-Encoding: chunked", status=status, length=False)
+    visit.writer.write(head + mischief.chunked(parts, b"", b"X-Sum: 1\r\n"))
+    return True
+
+
+@play
+async def trailed(visit: Visit) -> bool:
+    data = mischief.chunked(mischief.pieces(visit.body, visit.rng, max(1, len(visit.body) // 2)), b"", b"X-Sum: 1\r\n")
+    head = visit.head(b"Transfer-Encoding: chunked", b"Trailer: X-Sum", length=False)
+    visit.writer.write(head + (b"" if visit.method == "HEAD" else data))
     return True
 
 
@@ -291,12 +313,7 @@ def read_head(raw: bytes) -> tuple[str, Ask, Fields]:
     match = REQUEST_LINE.fullmatch(line)
     if match is None:
         raise Wrong(f"not a request line: {line!r}")
-    fields: Fields = []
-    for one in rest:
-        name, colon, value = one.partition(b":")
-        if not colon or TOKEN.fullmatch(name) is None or VALUE.fullmatch(value) is None:
-            raise Wrong(f"not a field line: {one!r}")
-        fields.append((name.lower(), value.strip(b" \t")))
+    fields: Fields = [field_of(one) for one in rest]
     if single(fields, b"host") is None:
         raise Wrong("no Host")
     return match[1].decode(), Ask.of(match[2].decode()), fields

@@ -71,8 +71,8 @@ def test_an_answer_cut_at_any_byte_of_its_head_is_a_502(stage: tuple[Rogue, Soak
     assert set(found.values()) == {"502"}
     begun = Counter(line.nonce for line in rogue.lines() if line.nonce in found and line.event == "begun")
     assert set(begun) == set(found)
-    # The others are each server once, and one again for a link that had died.
-    assert set(begun.values()) <= ({1} if method == "POST" else {3, 4})
+    # The others are two servers, and one of them again for a link that had died.
+    assert set(begun.values()) <= ({1} if method == "POST" else {2, 3})
 
 
 def test_an_early_answer_reaches_every_client_that_is_still_uploading(stage: tuple[Rogue, Soaked]) -> None:
@@ -107,7 +107,7 @@ def test_a_race_with_backends_that_close_idle_connections_loses_no_get(stage: tu
     print(f"{errors} of {count}")
     assert report.violations == []
     assert {words.split()[1] for words in errors} <= {"POST", "PUT"}
-    assert sum(errors.values()) <= count * 0.02
+    assert sum(errors.values()) <= count * 0.001 + 1  # the first one, before it is seen what these backends do
     assert repeated(rogue.lines()) == []
 
 

@@ -21,9 +21,12 @@ import h11
 from proxy import build, ledger
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
-from proxy.downstream import h1, leave
+from proxy.downstream import h1, slow, writer
 from proxy.shared.arena import Arena, Layout
+from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
+from proxy.shared.tally import Tally, made, size_for
+from proxy.upstream import dynamic, keyed
 from proxy.upstream import link as link_module
 from proxy.upstream import pool as pool_module
 from proxy.upstream.spare import NONE
@@ -48,7 +51,8 @@ upstream = "app"
 SOLO = APP.replace(', "10.0.0.2:2", "10.0.0.3:3"', "")
 KEPT = APP.replace("buffering = false", "buffering = true")  # what bodies do by default; most conversations stream
 EOF = object()
-SILENT = os.open(os.devnull, os.O_RDONLY)  # the descriptor of a wire: there is never a word in it that was not read
+SILENT = socket.socketpair()  # the descriptor of a wire is the first: there is never a word in it that was not read
+SILENT[0].setblocking(False)
 
 
 class Wire:
@@ -60,13 +64,15 @@ class Wire:
         self.extra = extra
         family = socket.AF_UNIX if extra.get("peername") == "" else socket.AF_INET
         self.extra["socket"] = SimpleNamespace(
-            family=family, setsockopt=lambda *words: self.options.append(words), fileno=lambda: SILENT
+            family=family, setsockopt=lambda *words: self.options.append(words), fileno=lambda: self.descriptor
         )
         self.options = []
+        self.descriptor = SILENT[0].fileno()
         self.told = bytearray()  # what arrived at the test's end and was not looked at yet
         self.buffer = bytearray()  # what a jammed wire holds back
         self.inbox = deque()
         self.jammed = self.full = False
+        self.room = 0  # bytes that its kernel takes though it is jammed, of a large part
         self.reading = True
         self.closing = self.aborted = self.eof_sent = self.lost = False
         self.high, self.low = 65536, 16384
@@ -84,6 +90,19 @@ class Wire:
         if len(self.buffer) > self.high and not self.full:
             self.full = True
             self.protocol.pause_writing()
+
+    def at_once(self, data):
+        """The kernel's side of a wire takes all, or as much as a jammed one has room for (`slow.at_once`)."""
+        if self.buffer or self.closing:
+            return 0
+        taken = data[: self.room] if self.jammed else data
+        self.room = max(0, self.room - len(taken))
+        self.told += taken
+        return len(taken)
+
+    def file_at_once(self, descriptor, begin, size):
+        """The same with part of a file (`slow.file_at_once`)."""
+        return self.at_once(os.pread(descriptor, size, begin))
 
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -325,10 +344,10 @@ class Dialling:
         self.stage.soon(lambda: dial.step(coroutine.send, None))
         return dial
 
-    async def create_connection(self, make, host, port):
+    async def create_connection(self, make, host, port, **words):
         await self.reach(make, f"{host}:{port}")
 
-    async def create_unix_connection(self, make, path):
+    async def create_unix_connection(self, make, path, **words):
         await self.reach(make, f"unix:{path}")
 
     async def reach(self, make, address):
@@ -344,9 +363,9 @@ class Dialling:
         wire.protocol.connection_made(wire)
 
 
-def let_go(memory, zones):
+def let_go(memories, zones):
     """Close the descriptors of shared memory."""
-    for one in (memory, *zones.values()):
+    for one in (*memories, *zones.values()):
         if one.fd >= 0:
             os.close(one.fd)
             one.fd = -1
@@ -371,19 +390,25 @@ class Door:
         self.made = []  # exchanges
         self.finished = []
         self.runtimes = []
+        self.policies = {}  # the policy's backends, in order
         self.patch(monkeypatch)
         self.layout = Layout(())
         self.arena = Arena(Memory(Arena.size(2, self.layout.capacity)), 2, self.layout)
         self.zones = {}
-        weakref.finalize(self, let_go, self.arena.memory, self.zones)
+        self.breakers = Breakers(Memory(Breakers.size(16)), 16)
+        self.tally = Tally(made(size_for(64, 2), 2), 2)
+        weakref.finalize(self, let_go, (self.arena.memory, self.breakers.memory, self.tally.memory), self.zones)
         self.runtime = None
         self.reload(toml)
         Door.opened.append(self)
 
     def patch(self, monkeypatch):
-        for module in (h1, leave, link_module, pool_module):
+        for module in (h1, link_module, pool_module):
             monkeypatch.setattr(module, "monotonic", lambda: self.clock.now)
-        monkeypatch.setattr(pool_module, "asyncio", Dialling(self))
+        for module in (pool_module, keyed, dynamic):
+            monkeypatch.setattr(module, "asyncio", Dialling(self))
+        monkeypatch.setattr(slow, "at_once", Wire.at_once)
+        monkeypatch.setattr(writer, "file_at_once", Wire.file_at_once)
         real = h1.Exchange
 
         def make(*parts):
@@ -392,8 +417,10 @@ class Door:
             return exchange
 
         monkeypatch.setattr(h1, "Exchange", make)
-        observers = build.Runtime._observers
-        monkeypatch.setattr(build.Runtime, "_observers", lambda runtime: (*observers(runtime), self.finished.append))
+        observers = build.logs.Logs.observers
+        monkeypatch.setattr(
+            build.logs.Logs, "observers", lambda logs, tables: (*observers(logs, tables), self.finished.append)
+        )
 
     def reload(self, toml):
         tables = tomllib.loads(toml)
@@ -403,11 +430,14 @@ class Door:
         self.layout.extend(ledger.counters(model))
         for name, size in build.zone_sizes(model).items():
             self.zones.setdefault(name, Memory(size))
-        place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones, (), self.soon)
+        place = build.Place(
+            self.clock, self.wheel, self.parking, self.arena, 0, self.zones, self.breakers, self.tally, (), self.soon
+        )
         previous, self.runtime = self.runtime, build.runtime(model, place, self.runtime)
         if previous is not None:
             previous.retire(self.runtime)
         self.runtimes.append(self.runtime)
+        self.policies |= dict.fromkeys(one for group in self.runtime.upstreams.values() for one in group.backends)
         for upstream in model.upstream.values():
             for server in upstream.servers:
                 self.backends.setdefault(server.address, Backend(server.address))
@@ -463,7 +493,7 @@ class Door:
                     dial.step(dial.coroutine.throw, TimeoutError())
             for _ in range(5):
                 self.wheel.tick(self.clock.now)
-            for group in self.runtime.upstreams.values():
+            for group in (*self.runtime.upstreams.values(), *self.runtime.orphans.values()):
                 group.tick(self.clock.now)
             self.run()
 
@@ -510,6 +540,4 @@ class Door:
 
     def every_backend(self):
         """The policy's backends of all configurations there have been."""
-        for runtime in self.runtimes:
-            for group in runtime.upstreams.values():
-                yield from group.backends
+        yield from self.policies

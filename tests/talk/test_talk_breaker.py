@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from stage import APP, SOLO
 
+COUNTED = ("opened", "probing", "closed")
 BREAKER = 'breaker = { failures = 3, recovery = "10s" }\nfallback = { body = "later" }\n[site.all]'
 
 
@@ -88,3 +90,68 @@ def test_a_reload_keeps_its_state(opened):
     door.reload(guarded(words=BREAKER.replace("failures = 3", "failures = 4")))
     client.get()
     assert client.answer().body == b"later"
+
+
+WEBSOCKET = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n"
+
+
+def word(door):
+    return door.state().breaker.snapshot(door.clock.now).state
+
+
+@pytest.mark.parametrize(("more", "begins"), [(WEBSOCKET, SWITCH), (b"", EVENTS)])
+def test_a_probe_that_becomes_a_stream_closes_it_when_its_answer_begins(opened, more, begins):
+    door = opened(guarded())
+    client = door.client()
+    fail(door, client, 3)
+    door.wait(12)
+    streams = []
+    for _ in range(3):
+        streams.append(stream := door.client())
+        stream.get(more=more)
+        door.backend().says(begins)
+        assert stream.heard().startswith(begins[:12])
+        assert word(door) == "closed"
+        door.wait(30)  # less than a stream may be silent
+    assert door.state().taken - door.state().settled == 3
+    for stream in streams:
+        stream.resets()
+
+
+def test_a_probe_whose_answer_begins_badly_opens_it_again(opened):
+    door = opened(guarded())
+    client = door.client()
+    fail(door, client, 3)
+    door.wait(12)
+    client.get()
+    door.backend().says(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n12345")
+    assert word(door) == "open"
+    door.backend().says(b"67890")
+    assert client.answer().body == b"1234567890" and word(door) == "open"
+
+
+def test_a_stream_that_breaks_off_behind_its_probe_is_a_failure_of_its_own(opened):
+    door = opened(guarded(words=BREAKER.replace("failures = 3", "failures = 1")))
+    client = door.client()
+    fail(door, client, 1)
+    door.wait(12)
+    client.get()
+    door.backend().says(EVENTS)
+    assert word(door) == "closed"
+    door.backend().wire.resets()
+    assert word(door) == "open"
+
+
+def test_all_transitions_are_counted(opened):
+    door = opened(guarded())
+    client = door.client()
+    fail(door, client, 3)
+    door.wait(12)
+    client.get()
+    door.backend().answers(b"well")
+    client.answer()
+    door.runtime.flush()
+    counted = {state: door.arena.total(("backend", "app", "10.0.0.1:1", f"breaker_{state}")) for state in COUNTED}
+    assert counted == {"opened": 1, "probing": 1, "closed": 1}

@@ -366,9 +366,9 @@ def test_a_slow_client_is_not_the_backends_fault(door):
     door.backend().says(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 150000)
     assert not door.backend().reading
     client.says(b"y")  # the upload ends; the backend is still held
-    for _ in range(4):
-        door.wait(40)
-        client.flows(35000)
+    for _ in range(7):
+        door.wait(20)
+        client.flows(20000)
     assert not client.aborted and not door.finished
 
 

@@ -82,12 +82,13 @@ def test_whoever_expects_100_gets_it_from_the_door(opened):
 
 
 @pytest.mark.parametrize("kind", [b"application/grpc+proto", b"text/event-stream"])
-def test_a_stream_is_not_kept(opened, kind):
-    door = opened(ALONE)
+@pytest.mark.parametrize(("config", "wires"), [(ALONE, 0), (SOLO, 1)])
+def test_it_is_the_route_that_streams_and_not_what_a_client_calls_its_body(opened, config, wires, kind):
+    door = opened(config)
     client = door.client()
     client.says(HEAD % (b"Content-Type: %b\r\n" % kind, 4))
     client.says(b"ab")
-    assert body_of(door.backend()) == b"ab"
+    assert len(door.backend().wires) == wires and (not wires or body_of(door.backend()) == b"ab")
 
 
 def test_a_kept_body_is_sent_to_the_next_backend_as_well(opened):
@@ -285,6 +286,75 @@ def test_a_full_disk_falls_back_to_holding_the_backend(opened, monkeypatch):
         client.flows(60_000)
     client.flows()
     assert client.answer().body == LARGE
+
+
+@pytest.mark.parametrize("taken", [0, 10, 100_000, 180_000])
+@pytest.mark.parametrize("head", [b"Content-Length: 256000\r\n\r\n", b"Content-Length: 512000\r\n\r\n"])
+def test_of_a_large_part_a_transport_holds_no_more_than_fills_it(opened, taken, head):
+    """The loop reads 256 KB at once; what the client does not take of it waits in the spool, whole answer or not."""
+    door = opened(ALONE)
+    client = door.client()
+    client.get()
+    client.jammed, client.room = True, taken
+    door.backend().says(b"HTTP/1.1 200 OK\r\n" + head + LARGE[:256_000])
+    assert len(client.buffer) == 65537
+    door.backend().says(LARGE[256_000:] if head.startswith(b"Content-Length: 5") else b"")
+    assert len(client.buffer) == 65537 and door.state().settled == 1 and not door.finished
+    while not door.finished:
+        door.wait(20)
+        client.flows(40_000)
+        assert len(client.buffer) <= 65537
+    client.flows()
+    body = client.answer().body
+    assert body == LARGE[: len(body)] and len(body) in (256_000, 512_000) and door.last.body_out == len(body)
+
+
+def test_a_client_that_does_not_take_a_large_part_is_stalled_and_one_that_does_is_not(opened):
+    door = opened(ALONE)
+    client = door.client()
+    client.get()
+    client.jammed = True
+    door.backend().says(b"HTTP/1.1 200 OK\r\nContent-Length: 256000\r\n\r\n" + LARGE[:256_000])
+    for _ in range(4):
+        door.wait(25)
+        client.flows(31_000)
+        assert not client.aborted
+    door.wait(65)
+    assert client.aborted and door.fault == "client_stalled"
+
+
+def test_a_large_part_for_who_keeps_up_waits_nowhere(opened):
+    door = opened(ALONE)
+    before = files()
+    client = door.client()
+    client.get()
+    door.backend().says(b"HTTP/1.1 200 OK\r\nContent-Length: 512000\r\n\r\n" + LARGE[:256_000])
+    door.backend().says(LARGE[256_000:])
+    assert client.answer().body == LARGE and door.fault is None and files() == before
+
+
+def test_a_large_answer_that_is_tried_again_is_not_ended_twice(opened):
+    """A 503 with trailers, or a large one, whose status is tried again is dropped whole."""
+    door = opened(KEPT.replace("[site.all]", "retry = { on = [503] }\n[site.all]"))
+    client = door.client()
+    client.get()
+    door.backend(0).answers(bytes(70_000), status=b"503 Service Unavailable")
+    assert not door.finished and not client.told
+    door.backend(1).answers(b"good")
+    assert client.answer().body == b"good" and len(door.finished) == 1
+
+
+def test_trailers_of_an_answer_that_is_tried_again_end_nothing(opened):
+    config = KEPT.replace("[site.all]", "retry = { on = [503] }\n[site.all]").replace(
+        'path = "/"', 'path = "/"\ntrailers = true'
+    )
+    door = opened(config)
+    client = door.client()
+    client.get()
+    door.backend(0).says(b"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n")
+    assert not door.finished and not client.told
+    door.backend(1).answers(b"good")
+    assert client.answer().body == b"good" and len(door.finished) == 1
 
 
 def test_a_client_that_takes_nothing_is_let_go(opened):

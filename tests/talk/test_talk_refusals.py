@@ -31,7 +31,8 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: door\r\nTransfer-Encoding: chunked\r\n\r\n"
         (400, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n"),
         (400, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n"),
         (400, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n"),
-        (400, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+        (400, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"),
+        (400, b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
         (400, b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
         (400, CHUNKED + b"x\r\n"),
         (400, CHUNKED + b"1\nab"),
@@ -45,7 +46,8 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: door\r\nTransfer-Encoding: chunked\r\n\r\n"
         (431, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 33000 + b"\r\n\r\n"),
         (431, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 33000),
         (501, b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n"),
-        (400, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),  # RFC 9112 section 6.3: MUST be 400
+        (501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),  # as nginx; RFC 9112 section 6.1
+        (501, b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
         (505, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
         (505, b"GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
     ],
@@ -237,7 +239,7 @@ def test_expect_100_continue_is_not_answered_when_no_backend_is_there(door):
 
 
 def test_502_when_nobody_accepts(opened):
-    door = opened(APP)
+    door = opened(APP.replace("[site.all]", "max_fails = 1\n[site.all]", 1))
     for backend in door.backends.values():
         backend.accepts = False
     client = door.client()
@@ -372,3 +374,27 @@ def test_a_date_is_in_every_answer_of_ours(door):
     client = door.client()
     client.get()
     assert DATE in client.heard()
+
+
+OPTIONS = b"OPTIONS /a HTTP/1.1\r\nHost: a\r\n%b\r\n"
+
+
+def test_options_that_may_go_no_further_are_answered_here(door):
+    """RFC 9110 section 7.6.2; whatever their body, and the connection goes on."""
+    client = door.client()
+    client.says(OPTIONS % b"Max-Forwards: 0\r\n")
+    answer = client.answer("OPTIONS")
+    assert answer.status == 200 and b"GET, HEAD, POST" in answer["allow"] and answer.body == b""
+    client.says(OPTIONS % b"Max-Forwards: 0\r\nContent-Length: 3\r\n" + b"abc" + OPTIONS % b"Max-Forwards: 3\r\n")
+    assert client.answer("OPTIONS").status == 200
+    line, fields, _ = door.backend().request()
+    assert line == b"OPTIONS /a HTTP/1.1" and fields[b"max-forwards"] == b"2"
+    door.backend().answers(more=b"Allow: GET\r\n")
+    assert client.answer("OPTIONS")["allow"] == b"GET" and len(door.backend().wires) == 1
+
+
+def test_options_whose_body_is_not_there_end_the_connection(door):
+    client = door.client()
+    client.says(OPTIONS % b"Max-Forwards: 0\r\nContent-Length: 3\r\n")
+    answer = client.answer("OPTIONS")
+    assert answer.status == 200 and answer["connection"] == b"close" and client.eof_sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from stage import APP, SOLO
 
+FALLBACK = 'fallback = { status = 200, body = "later" }\n[site.all]'
 ONE_PLACE = SOLO.replace('["10.0.0.1:1"]', '[{address = "10.0.0.1:1", max_conns = 1}]')
 
 
@@ -264,3 +265,91 @@ def test_a_failed_attempt_frees_a_place_too(opened):
     assert door.backend().request()[0] == b"GET /2 HTTP/1.1"
     door.backend().answers()
     assert second.status() == 200
+
+
+def test_nobody_pauses_for_a_server_that_is_not_there(opened):
+    door = opened(with_retry('base = "4s", jitter = 0.0', SOLO))
+    door.backend().accepts = False
+    client = door.client()
+    client.get()
+    assert client.status() == 502 and door.fault == "connect_refused"
+    door.runtime.flush()
+    assert door.arena.total(("upstream", "app", "retries")) == 0 and door.alarm == float("inf")
+
+
+def test_a_retry_that_nobody_can_take_costs_no_budget(opened):
+    door = opened(with_retry("budget = 0.0, floor = 1", SOLO))
+    door.backend().accepts = False
+    client = door.client()
+    for _ in range(30):
+        client.get()
+        assert client.status() == 502
+    assert door.runtime.upstreams["app"].affords(door.last)
+
+
+def test_a_retry_is_counted_when_it_is_made(opened):
+    door = opened(with_retry('base = "1s", jitter = 0.0'))
+    door.backend(0).accepts = False
+    client = door.client()
+    client.get()
+    retries = door.runtime.upstreams["app"]
+    assert retries.retries == 0
+    door.wait(1.5)
+    assert retries.retries == 1
+    door.backend(1).answers()
+    assert client.status() == 200
+
+
+def test_whoever_stands_in_does_not_pause(opened):
+    door = opened(with_retry('base = "4s", jitter = 0.0', SOLO).replace("[site.all]", FALLBACK, 1))
+    door.backend().accepts = False
+    client = door.client()
+    client.get()
+    assert client.answer().body == b"later"
+
+
+def test_a_request_that_fells_backends_fells_two_and_puts_none_aside(opened):
+    door = opened(APP)
+    client = door.client()
+    client.get()
+    for _ in range(2):
+        backend = next(one for one in door.backends.values() if one.wires and one.asked)
+        backend.heard()
+        backend.wire.resets()
+    assert client.status() == 502 and len(door.last.tried) == 2
+    assert not any(door.state(number).out(door.clock.now) for number in range(3))
+
+
+def test_whoever_refused_has_had_nothing_and_the_next_is_asked(opened):
+    door = opened(APP)
+    first, second, third = door.backends.values()
+    first.accepts = second.accepts = False
+    client = door.client()
+    client.get()
+    third.heard()
+    third.answers()
+    assert client.status() == 200 and len(door.last.tried) == 3
+
+
+def test_refusals_between_two_failures_change_nothing(opened):
+    door = opened(APP)
+    second, third = list(door.backends.values())[1:]
+    client = door.client()
+    client.get()
+    second.accepts = False
+    door.backend(0).heard()
+    door.backend(0).wire.resets()
+    third.heard()
+    third.wire.resets()
+    assert client.status() == 502 and len(door.last.tried) == 3
+
+
+def test_every_server_once_when_that_is_written(opened):
+    door = opened(with_retry("attempts = 0"))
+    client = door.client()
+    client.get()
+    for _ in range(3):
+        backend = next(one for one in door.backends.values() if one.wires and one.asked)
+        backend.heard()
+        backend.wire.resets()
+    assert client.status() == 502 and len(door.last.tried) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from proxy import build, ledger
@@ -9,11 +11,15 @@ from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.content.redirect import FixedReply, Nowhere, Redirect
 from proxy.downstream.reader import HeadReader
-from proxy.exchange import Client, Exchange
+from proxy.exchange import Exchange
 from proxy.http.request import judge_request
 from proxy.http.response import judge_response
+from proxy.parties import Client
+from proxy.policy.routing import NO_LIMIT
 from proxy.shared.arena import Arena, Layout
+from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
+from proxy.shared.tally import Tally, made, size_for
 
 LISTEN = {"web": {"address": "127.0.0.1:80"}}
 PEM = {"certificate": "/pem", "key": "/key"}
@@ -27,6 +33,7 @@ class Builder:
         self.arena = Arena(Memory(Arena.size(1, self.layout.capacity)), 1, self.layout)
         self.clock, self.wheel, self.parking = Clock(1000.0), Wheel(), Parking(lambda at: None)
         self.zones = {}
+        self.shared = (Breakers(Memory(Breakers.size(8)), 8), Tally(made(size_for(8, 1), 1), 1))
         self.runtime = None
 
     def __call__(self, **tables):
@@ -35,7 +42,7 @@ class Builder:
         self.layout.extend(ledger.counters(model))
         for name, size in build.zone_sizes(model).items():
             self.zones.setdefault(name, Memory(size))
-        place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones)
+        place = build.Place(self.clock, self.wheel, self.parking, self.arena, 0, self.zones, *self.shared)
         self.runtime = build.runtime(model, place, self.runtime)
         return self.runtime
 
@@ -78,10 +85,10 @@ def test_a_route_sees_its_own_timeouts_over_its_sites_over_those_of_the_door(bui
         ("1k", None, None, 1024),
         ("1k", "2k", None, 2048),
         ("1k", "2k", "3k", 3072),
-        ("1k", "2k", 0, build.NO_LIMIT),
-        ("1k", 0, None, build.NO_LIMIT),
+        ("1k", "2k", 0, NO_LIMIT),
+        ("1k", 0, None, NO_LIMIT),
         ("1k", 0, "3k", 3072),
-        (0, None, None, build.NO_LIMIT),
+        (0, None, None, NO_LIMIT),
     ],
 )
 def test_max_body_is_inherited_and_0_is_no_limit(built, door, sites, routes, expected):
@@ -193,3 +200,46 @@ def test_the_same_address_in_another_upstream_is_another_backend(built):
     upstream = {name: {"servers": ["10.0.0.1:1"]} for name in ("a", "b")}
     runtime = built(upstream=upstream, site={"s": site({"path": "/", "upstream": "a"})})
     assert runtime.upstreams["a"].backends[0] is not runtime.upstreams["b"].backends[0]
+
+
+def test_a_reload_tells_resolvers_and_retires_those_that_are_dropped(built):
+    tables = {
+        "upstream": {"app": {"servers": ["a.test:1", "b.test:1", "10.0.0.1:1"], "resolve": "30s"}},
+        "site": {"s": site({"path": "/", "upstream": "app"})},
+    }
+    first = built(**tables)
+    kept, dropped, plain = (backend.pool.resolver for backend in first.upstreams["app"].backends)
+    assert (kept.valid, dropped.valid, plain) == (30.0, 30.0, None)
+    tables["upstream"] = {"app": {"servers": ["a.test:1"], "resolve": "7s"}}
+    second = built(**tables)
+    assert second.upstreams["app"].backends[0].pool.resolver is kept and kept.valid == 7.0
+
+    async def reload():
+        first.retire(second)
+        assert kept._retiring is None
+        await asyncio.wait_for(dropped._retiring, 10)
+
+    asyncio.run(reload())
+
+
+def test_weights_stay_in_proportion_when_some_servers_start_slowly(built):
+    servers = [{"address": "10.0.0.1:1", "slow_start": "10s"}, {"address": "10.0.0.2:2", "weight": 2}]
+    runtime = built(upstream={"app": {"servers": servers}}, site={"s": site(FIXED)})
+    one, two = runtime.upstreams["app"].backends
+    assert two.weight == 2 * one.weight
+
+
+@pytest.mark.parametrize(
+    ("upstream", "expected"),
+    [
+        ({"servers": ["10.0.0.1:1"]}, 0),  # the breaker's affair
+        ({"servers": [{"address": "10.0.0.1:1", "max_fails": 1}]}, 1),
+        ({"servers": [{"address": "10.0.0.1:1", "max_fails": 4}]}, 4),
+        ({"servers": ["10.0.0.1:1"], "max_fails": 1}, 1),
+        ({"servers": ["10.0.0.1:1"], "max_fails": 5}, 5),
+        ({"servers": [{"address": "10.0.0.1:1", "max_fails": 2}], "max_fails": 5}, 2),
+    ],
+)
+def test_beside_a_breaker_failures_are_counted_where_that_is_written(built, upstream, expected):
+    runtime = built(upstream={"app": {**upstream, "breaker": {}}}, site={"s": site(FIXED)})
+    assert runtime.upstreams["app"].backends[0].max_fails == expected

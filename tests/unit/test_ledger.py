@@ -10,8 +10,10 @@ from proxy.config.model import Model
 from proxy.faults import CONNECT_REFUSED
 from proxy.observe.metrics import BUCKET_NAMES, CLASSES, FaultCounts
 from proxy.shared.arena import Arena, Layout
+from proxy.shared.breakers import Breakers
 from proxy.shared.limit import OUTCOMES
 from proxy.shared.memory import Memory
+from proxy.shared.tally import Tally, made, size_for
 
 MODEL = Model.model_validate(
     {
@@ -19,7 +21,13 @@ MODEL = Model.model_validate(
         "log": {"access": "off"},
         "listen": {"web": {"address": "127.0.0.1:80"}, "other": {"address": "127.0.0.1:81", "redirect": "https"}},
         "limit": {"l": {"rate": "1r/s", "memory": "64k"}},
-        "upstream": {"app": {"servers": ["10.0.0.1:1", {"address": "10.0.0.2:2", "max_conns": 1}], "fail_timeout": 5}},
+        "upstream": {
+            "app": {
+                "servers": ["10.0.0.1:1", {"address": "10.0.0.2:2", "max_conns": 1}],
+                "max_fails": 1,
+                "fail_timeout": 5,
+            }
+        },
         "site": {"s": {"names": ["s"], "route": [{"path": "/", "upstream": "app", "limits": ["l"]}]}},
     }
 )
@@ -30,7 +38,8 @@ def place():
     layout = Layout(ledger.counters(MODEL))
     arena = Arena(Memory(Arena.size(2, layout.capacity)), 2, layout)
     zones = {name: Memory(size) for name, size in build.zone_sizes(MODEL).items()}
-    return build.Place(Clock(1000.0), Wheel(), Parking(lambda at: None), arena, 1, zones)
+    shared = (Breakers(Memory(Breakers.size(8)), 8), Tally(made(size_for(8, 2), 2), 2))
+    return build.Place(Clock(1000.0), Wheel(), Parking(lambda at: None), arena, 1, zones, *shared)
 
 
 def counted(place):
@@ -62,9 +71,11 @@ def test_everything_that_can_be_written_has_a_cell(place):
     runtime.flush()
     found = counted(place)
     missing = set(ledger.counters(MODEL)) - set(found)
+    unasked = {("worker", word) for word in ("reading", "writing")}  # counted where stub_status is asked for
     assert ("worker", "started") in missing  # which the worker itself writes
     others = {name for name in missing if name[-1] in ("health", "drain", "up_since_ms") or "breaker" in name[-1]}
-    assert missing - others == {("worker", "started"), *(("upstream", "app", word) for word in ledger.UPSTREAM_WORDS)}
+    idle = {("upstream", "app", word) for word in ledger.UPSTREAM_WORDS}
+    assert missing - others - unasked == {("worker", "started"), *idle}
     assert set(runtime.ledger.sites) == {ledger.NOBODY, "s"}
     assert {found["site", "s", "requests", name] for name in CLASSES} == {2}
     assert {found["site", "s", "duration", name] for name in BUCKET_NAMES} == {3}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
     from proxy.exchange import Exchange
     from proxy.policy.backend import Backend
-    from proxy.policy.balance.strategy import Chance
+    from proxy.policy.chance import Chance
 
 START: Final = 89
 MISSES: Final = 20
@@ -49,7 +49,7 @@ class IpHash:
         self.clock = clock
         self.round_robin = RoundRobin(backends, clock, rng)
         self.primaries = self.round_robin.groups[0]
-        self.bounds = list(accumulate(backend.weight for backend in self.primaries))
+        self.bounds = list(accumulate(backend.nominal for backend in self.primaries))
         self.weights = self.bounds[-1] if len(self.primaries) > 1 else 0
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:

@@ -11,24 +11,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.policy.balance.round_robin import POOREST
-from proxy.policy.balance.strategy import groups
+from proxy.policy.balance.strategy import InGroups
 
 if TYPE_CHECKING:
-    from proxy.clock import Clock
     from proxy.exchange import Exchange
     from proxy.policy.backend import Backend
-    from proxy.policy.balance.strategy import Chance
 
 
-class LeastConn:
+class LeastConn(InGroups):
     """The backend with the fewest exchanges in flight per weight."""
 
-    __slots__ = ("alone", "clock", "groups")
-
-    def __init__(self, backends: Sequence[Backend], clock: Clock, rng: Chance | None = None) -> None:
-        self.clock = clock
-        self.groups = groups(backends)
-        self.alone = backends[0] if len(backends) == 1 else None
+    __slots__ = ()
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
         """The least busy backend, or None."""

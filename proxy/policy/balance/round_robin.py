@@ -10,26 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from proxy.policy.balance.strategy import groups
+from proxy.policy.balance.strategy import InGroups
 
 if TYPE_CHECKING:
-    from proxy.clock import Clock
     from proxy.exchange import Exchange
     from proxy.policy.backend import Backend
-    from proxy.policy.balance.strategy import Chance
 
 POOREST: Final = -(1 << 62)  # less than any credit
 
 
-class RoundRobin:
+class RoundRobin(InGroups):
     """Backends in turn, in proportion to their weights."""
 
-    __slots__ = ("alone", "clock", "groups")
-
-    def __init__(self, backends: Sequence[Backend], clock: Clock, rng: Chance | None = None) -> None:
-        self.clock = clock
-        self.groups = groups(backends)
-        self.alone = backends[0] if len(backends) == 1 else None
+    __slots__ = ()
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
         """The next backend in turn, or None."""

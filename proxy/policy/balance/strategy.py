@@ -10,20 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from proxy.clock import Clock
     from proxy.exchange import Exchange
     from proxy.policy.backend import Backend
+    from proxy.policy.chance import Chance
 
 Groups = tuple[tuple["Backend", ...], ...]
-
-
-class Chance(Protocol):
-    """The part of `random.Random` that strategies use; a seeded one makes a simulation repeatable."""
-
-    def random(self) -> float:
-        """A number from 0.0 up to but not including 1.0."""
-
-    def randrange(self, stop: int, /) -> int:
-        """An integer from 0 up to but not including `stop`."""
 
 
 class Strategy(Protocol):
@@ -38,3 +30,14 @@ def groups(backends: Sequence[Backend]) -> Groups:
     primaries = tuple(backend for backend in backends if not backend.backup)
     backups = tuple(backend for backend in backends if backend.backup)
     return (primaries, backups) if backups else (primaries,)
+
+
+class InGroups:
+    """What a strategy has that looks at its backends group by group; `alone` is the only one, if there is but one."""
+
+    __slots__ = ("alone", "clock", "groups")
+
+    def __init__(self, backends: Sequence[Backend], clock: Clock, rng: Chance | None = None) -> None:
+        self.clock = clock
+        self.groups = groups(backends)
+        self.alone = backends[0] if len(backends) == 1 else None

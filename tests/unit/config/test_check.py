@@ -144,13 +144,6 @@ def test_nothing_to_serve(folder: Path) -> None:
     assert [sentence.split(":")[0] for _, sentence in found(folder)] == ["there is no listener"]
 
 
-def test_files_are_refused_until_they_are_served(folder: Path) -> None:
-    (folder / "f.toml").write_text(CONFIG.replace("reply = {}", 'files = "www"'))
-    [(line, sentence)] = found(folder)
-    assert line == 10
-    assert "files are not served by this version yet" in sentence
-
-
 @pytest.mark.parametrize(
     ("days", "words"), [(-1, "has expired on"), (13, "expires on"), (15, None), (400, None), (40 * 365, None)]
 )

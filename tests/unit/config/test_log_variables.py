@@ -1,15 +1,16 @@
-"""The variables that the configuration accepts are those that the access log knows."""
+"""The variables that the configuration accepts are those that there are getters for."""
 
 from __future__ import annotations
 
 import pytest
 
 from proxy.config.words import LOG_PREFIXES, LOG_VARIABLES, log_format
-from proxy.observe import access_log
+from proxy.policy.variables import KNOWN, PREFIXES
 
 
-def test_the_log_knows_exactly_what_the_configuration_accepts() -> None:
-    assert set(access_log.WORDS) | {"time_local", "msec", "time_iso8601"} == LOG_VARIABLES
+def test_there_are_getters_for_exactly_what_the_configuration_accepts() -> None:
+    assert set(KNOWN) == LOG_VARIABLES
+    assert set(PREFIXES) == set(LOG_PREFIXES)
 
 
 def test_everything_known_is_accepted() -> None:

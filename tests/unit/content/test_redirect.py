@@ -8,7 +8,8 @@ from proxy import faults
 from proxy.clock import Clock
 from proxy.content.redirect import FixedReply, Nowhere, Redirect
 from proxy.downstream.reader import HeadReader
-from proxy.exchange import Client, Exchange
+from proxy.exchange import Exchange
+from proxy.parties import Client
 from proxy.policy.routing import Route
 
 

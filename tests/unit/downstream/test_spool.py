@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -190,16 +189,8 @@ class SpoolsAgainstBytes(RuleBasedStateMachine):
 
     @rule()
     def rewind(self):
-        if self.all[2].whole:
-            self.all[2].rewind()
-            self.taken[2] = 0
-
-    @precondition(lambda self: self.seed > 20)
-    @rule()
-    def let_go(self):
-        self.all[2].let_go()
-        if self.taken[2]:
-            assert not self.all[2].whole
+        self.all[2].rewind()
+        self.taken[2] = 0
 
     @rule(number=numbers)
     def close_and_open(self, number):
@@ -538,28 +529,32 @@ def test_a_kept_spool_is_read_again_from_the_beginning(folder):
     assert (spools.files, spools.in_files) == (0, 0)
 
 
-def test_a_kept_spool_lets_go(folder):
-    spools = Spools(folder, memory=10, total=MEGABYTE)
-    spool = spools.open(MEGABYTE, keep=True)
-    spool.add(b"a" * 10)
-    spool.add(b"b" * 1_000)
-    assert spool.take(1_000) == b"a" * 10 + b"b" * 990
-    spool.let_go()
-    assert (spool.size, spool.left, spool.whole, spools.files) == (10, 10, False, 1)
-    assert spool.take(1_000) == b"b" * 10
-    assert spools.files == 0
-    with pytest.raises(ValueError, match="is gone"):
-        spool.rewind()
-
-
 def test_what_was_discarded_is_not_read_again(folder):
     spool = Spools(folder, memory=10, total=0).open(10)
     spool.add(b"abc")
-    spool.rewind()  # nothing was discarded yet
     assert spool.take(1) == b"a"
     with pytest.raises(ValueError, match="is gone"):
         spool.rewind()
     assert spool.take(2) == b"bc"
+
+
+def test_no_room_is_said_once_a_minute(folder, caplog, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    spools = Spools(folder, memory=10, total=MEGABYTE)
+    with caplog.at_level("WARNING", "frontgate"):
+        for now, said in ((100.0, 1), (159.0, 1), (160.0, 2)):
+            clock[0] = now
+            with disk(pwrite=refuses(errno.ENOSPC)):
+                assert not spools.open(MEGABYTE).add(b"a" * 11)
+            assert len(caplog.records) == said
+        clock[0] = 300.0
+        spools.total = 0
+        assert not spools.open(MEGABYTE).add(b"a" * 11)  # all files together have their bound
+        assert not spools.open(5).add(b"a" * 11)  # that one answer may have no more is as it should be
+    assert len(caplog.records) == 3
+    assert os.strerror(errno.ENOSPC) in caplog.messages[0]
+    assert caplog.messages[2].endswith("the files of this worker have 0 of the 0 bytes that are allowed")
 
 
 def test_a_disk_that_does_not_give_back_is_told_and_nothing_is_skipped(folder):

@@ -94,7 +94,7 @@ def test_a_bad_certificate_is_told_in_a_sentence_and_the_old_ones_stay(tmp_path)
     described = model(tmp_path)
     context = contexts(described)["web"]
     (tmp_path / "one.test.key").write_text("nonsense")
-    with pytest.raises(ValueError, match=r"certificate .*one\.test\.pem: "):
+    with pytest.raises(ValueError, match=r"cannot load certificate key .*one\.test\.key"):
         context.certify(described, read_pems(described))
     assert shake(context.ssl, "one.test")[0] == {"one.test"}
 
@@ -102,14 +102,14 @@ def test_a_bad_certificate_is_told_in_a_sentence_and_the_old_ones_stay(tmp_path)
 def test_a_key_of_another_certificate(tmp_path):
     described = model(tmp_path)
     (tmp_path / "one.test.key").write_bytes((tmp_path / "rest.test.key").read_bytes())
-    with pytest.raises(ValueError, match=r"one\.test\.pem.*KEY_VALUES_MISMATCH|key values mismatch"):
+    with pytest.raises(ValueError, match=r"one\.test\.key.*key values mismatch"):
         contexts(described)
 
 
 def test_a_certificate_that_is_not_there(tmp_path):
     described = model(tmp_path)
     (tmp_path / "one.test.pem").unlink()
-    with pytest.raises(ValueError, match=r"one\.test\.pem cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"cannot load certificate .*one\.test\.pem.*No such file"):
         contexts(described)
 
 

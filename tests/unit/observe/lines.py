@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from proxy.clock import Clock
 from proxy.downstream.reader import HeadReader
-from proxy.exchange import Client, Exchange
+from proxy.exchange import Exchange
+from proxy.parties import Client
 from proxy.policy.backend import Backend
 from proxy.policy.routing import Route
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from lines import clock, exchange
 
 from proxy import faults
-from proxy.observe.access_log import WORDS, CombinedLog, FormattedLog, JsonLog
+from proxy.observe.access_log import CombinedLog, JsonLog, WrittenLog
+from proxy.observe.log_line import NGINX, LogLine
+from proxy.policy.variables import KNOWN, vocabulary
 
 # What log analysers use for nginx's combined format (goaccess, grok's COMBINEDAPACHELOG).
 COMBINED = re.compile(
@@ -34,8 +36,12 @@ def logged(make, one):
     return file.lines[0]
 
 
+def formatted(form, one, escape="default"):
+    return logged(lambda file: WrittenLog(file.write, LogLine(form, vocabulary().getter, escape)), one)
+
+
 def combined(one):
-    return logged(lambda file: CombinedLog(file, clock()), one)
+    return logged(lambda file: CombinedLog(file.write, clock()), one)
 
 
 def test_combined():
@@ -73,9 +79,9 @@ def test_nothing_ends_a_quotation(head):
     line = combined(one)
     assert COMBINED.fullmatch(line), line
     assert all(32 <= byte < 127 for byte in line[:-1])
-    plain = logged(lambda file: FormattedLog(file, clock(), '"$request" "$http_user_agent" $request_uri'), one)
+    plain = formatted('"$request" "$http_user_agent" $request_uri', one)
     assert all(32 <= byte < 127 for byte in plain[:-1]) and plain.count(b'"') == 4
-    json.loads(logged(lambda file: JsonLog(file, clock()), one))
+    json.loads(logged(lambda file: JsonLog(file.write, clock()), one))
 
 
 @given(st.binary(max_size=80))
@@ -86,7 +92,7 @@ def test_no_request_line_breaks_a_log_line(line):
 
 def test_json():
     one = exchange(fault=faults.TRUNCATED)
-    found = json.loads(logged(lambda file: JsonLog(file, clock()), one))
+    found = json.loads(logged(lambda file: JsonLog(file.write, clock()), one))
     assert found["remote_addr"] == "192.0.2.7" and found["target"] == "/a?b=c" and found["site"] == "shop"
     assert found["request_time"] == 1.5 and found["connect_time"] == 0.25 and found["header_time"] == 0.25
     assert found["backend"] == "10.0.0.1:1" and found["attempts"] == ["10.0.0.1:1"] and found["fault"] == "truncated"
@@ -97,18 +103,41 @@ def test_a_format():
     form = (
         '$remote_addr "$request" ${status}x $body_bytes_sent $http_referer $cookie_s $upstream_addr $time_local $fault'
     )
-    assert logged(lambda file: FormattedLog(file, clock(), form), exchange()) == (
+    assert formatted(form, exchange()) == (
         b'192.0.2.7 "GET /a?b=c HTTP/1.1" 200x 5 http://x/ 1 10.0.0.1:1 14/Nov/2023:22:13:20 +0000 -\n'
     )
 
 
-@pytest.mark.parametrize("word", sorted(WORDS))
-def test_every_word_for_every_kind_of_exchange(word):
+def test_nginx_own_combined_format():
+    line = formatted(NGINX, exchange())
+    match = COMBINED.fullmatch(line)
+    assert match["rest"] == b"" and match["agent"] == b"Mozilla/5.0 (X)" and match["status"] == b"200"
+
+
+ODD = b'GET / HTTP/1.1\r\nHost: a\r\nX: "q\\\xe4\t\r\n'
+
+
+@pytest.mark.parametrize(
+    ("escape", "value"),
+    [("default", b"\\x22q\\x5C\\xE4"), ("json", b'\\"q\\\\\xe4'), ("none", b'"q\\\xe4')],
+)
+def test_what_is_unsafe_is_written_as_the_format_says(escape, value):
+    assert formatted("[$http_x]", exchange(ODD), escape) == b"[" + value + b"]\n"
+
+
+@pytest.mark.parametrize(("escape", "value"), [("default", b"-"), ("json", b""), ("none", b"")])
+def test_what_is_not_there(escape, value):
+    assert formatted("[$http_nothing]", exchange(), escape) == b"[" + value + b"]\n"
+
+
+@pytest.mark.parametrize("word", ["uri", "status", "request", "time_local", "upstream_addr", "fault", "host", "msec"])
+def test_words_for_every_kind_of_exchange(word):
+    assert word in KNOWN
     for one in (exchange(), exchange(tried=()), exchange(b"nonsense\r\n", tried=())):
-        assert isinstance(WORDS[word](one), str)
+        assert formatted(f"${word}", one).endswith(b"\n")
 
 
 def test_an_unknown_word():
     """The Model lets none through."""
-    with pytest.raises(KeyError):
-        FormattedLog(Lines(), clock(), "$status $nonsense")
+    with pytest.raises(ValueError, match="nonsense"):
+        LogLine("$status $nonsense", vocabulary().getter)

@@ -1,10 +1,12 @@
 """A naive transcription of nginx's peer selection in C, the oracle of the strategies' tests.
 
-From ngx_http_upstream_round_robin.c, _least_conn_module.c and _ip_hash_module.c, statement by statement, with the
-state of a request (`tried`, `hash`, `tries`) kept in a Request as nginx keeps it in rrp and iphp.
+From ngx_http_upstream_round_robin.c, _least_conn_module.c, _ip_hash_module.c, _hash_module.c, statement by statement,
+with the state of a request (`tried`, `hash`, `tries`) kept in a Request as nginx keeps it in rrp, iphp and hp.
 """
 
 from __future__ import annotations
+
+from zlib import crc32
 
 
 class Peer:
@@ -27,6 +29,8 @@ class Request:
         self.hash = 89
         self.tries = 0
         self.address = address
+        self.sum = self.rehash = 0
+        self.point = None
 
 
 class Peers:
@@ -119,6 +123,52 @@ class Peers:
             if not self.skipped(request, primaries[p], now):
                 request.hash = value
                 return self.use(request, primaries[p], now)
+            request.tries += 1
+            if request.tries > 20:
+                return self.round_robin(request, now)
+
+    def key_hash(self, request, now):
+        primaries = self.lists[0]
+        if request.tries > 20 or len(primaries) < 2 or not request.address:
+            return self.round_robin(request, now)
+        while True:
+            text = str(request.rehash).encode() if request.rehash else b""
+            request.sum += (crc32(text + request.address) >> 16) & 0x7FFF
+            request.rehash += 1
+            w = request.sum % sum(peer.weight for peer in primaries)
+            p = 0
+            while w >= primaries[p].weight:
+                w -= primaries[p].weight
+                p += 1
+            if not self.skipped(request, primaries[p], now):
+                return self.use(request, primaries[p], now)
+            request.tries += 1
+            if request.tries > 20:
+                return self.round_robin(request, now)
+
+    def points(self):
+        points = []
+        for peer in self.lists[0]:
+            previous = 0
+            for _ in range(peer.weight * 160):
+                previous = crc32(peer.name.encode() + b"\0" + previous.to_bytes(4, "little"))
+                points.append((previous, peer.name))
+        points.sort(key=lambda point: point[0])
+        return [point for i, point in enumerate(points) if not i or points[i - 1][0] != point[0]]
+
+    def ring(self, request, now):
+        points = self.points()
+        if request.point is None:
+            value = crc32(request.address)
+            request.point = next((i for i, point in enumerate(points) if point[0] >= value), len(points))
+        if request.tries > 20 or self.single or not request.address:
+            return self.round_robin(request, now)
+        while True:
+            server = points[request.point % len(points)][1]
+            best = self.turn(request, [peer for peer in self.lists[0] if peer.name == server], now)
+            if best is not None:
+                return self.use(request, best, now)
+            request.point += 1
             request.tries += 1
             if request.tries > 20:
                 return self.round_robin(request, now)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from proxy.clock import Clock
 from proxy.policy.backend import Backend
+from proxy.policy.balance.hash import Hash
 from proxy.policy.balance.ip_hash import IpHash, octets
 from proxy.policy.balance.least_conn import LeastConn
+from proxy.policy.balance.ring import Ring
 from proxy.policy.balance.round_robin import RoundRobin
 from tests.unit.policy.nginx_peers import Peer, Peers, Request
 from tests.unit.policy.words import Asking
@@ -37,8 +39,19 @@ def hashed(address):
     return octets(address) if address else bytes(3)
 
 
+def by_address(exchange):
+    return hashed(exchange.client.packed)
+
+
 @pytest.mark.parametrize(
-    ("strategy", "c"), [(RoundRobin, "round_robin"), (LeastConn, "least_conn"), (IpHash, "ip_hash")]
+    ("strategy", "c"),
+    [
+        (RoundRobin, "round_robin"),
+        (LeastConn, "least_conn"),
+        (IpHash, "ip_hash"),
+        (lambda *rest: Hash(*rest, by_address), "key_hash"),
+        (lambda *rest: Ring(*rest, by_address), "ring"),
+    ],
 )
 @settings(max_examples=150, deadline=None)
 @given(servers=servers, life=life)

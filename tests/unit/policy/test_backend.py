@@ -62,6 +62,14 @@ def test_alone_it_is_eligible_until_down_or_full():
     assert not backend.eligible(1.0, alone=True)
 
 
+def test_no_more_than_max_conns_are_taken():
+    backend = Backend("a", max_conns=2)
+    assert [backend.take(50.0), backend.take(51.0), backend.take(52.0)] == [True, True, False]
+    assert (backend.taken, backend.inflight.total(), backend.checked) == (2, 2, 50.0)
+    backend.settle(53.0, failed=False, counts=True)
+    assert backend.take(54.0) and backend.taken == 3
+
+
 def test_configured_anew_it_keeps_its_life():
     options = {"max_fails": 3, "fail_timeout": 5.0, "max_conns": 7, "backup": True, "down": True}
     backend = Backend("a", weight=4, max_fails=2)

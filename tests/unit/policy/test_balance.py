@@ -175,3 +175,14 @@ def test_lowered_weight_recovers_by_one_each_time():
         balancer.pick(Asking(), ())
         seen.append(a.effective)
     assert seen == [3, 4, 4]
+
+
+def test_ip_hash_goes_by_the_weights_as_they_are_written_whatever_parts_they_are_counted_in():
+    """With slow start they count in hundredths, and a hash below 6271 would not reach all of them."""
+    plain, fine = backends(50, 50), backends(50, 50)
+    for backend in fine:
+        backend.configure(weight=50, max_fails=1, fail_timeout=10.0, max_conns=0, backup=False, down=False, fine=100)
+    one, other = IpHash(plain, Clock(), None), IpHash(fine, Clock(), None)
+    for number in range(2000):
+        asking = Asking(bytes((number % 250, number // 250, 7, 1)))
+        assert plain.index(one.pick(asking, ())) == fine.index(other.pick(asking, ()))

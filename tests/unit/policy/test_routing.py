@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.policy.locations import PREFIX, Location
 from proxy.policy.routing import MEMO, Route, Site, Sites
 
 
 def site(name, *names, paths=(b"/",)):
-    routes = [Route(name, path, None) for path in paths]
+    routes = [Location(PREFIX, path, Route(name, path, None)) for path in paths]
     return Site(name, names, routes, Route(name, b"-", None))
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from proxy.policy.backend import Backend
+from proxy.policy.breaker import Breaker, LocalRecord, Settings
 from proxy.policy.standing import FINE, ILL, UNCHECKED, UNPROVEN, WELL, Standing
+
+CONFIGURED = {"weight": 1, "max_fails": 1, "fail_timeout": 5.0, "max_conns": 0, "backup": False, "down": False}
 
 
 class Signs:
@@ -13,6 +16,7 @@ class Signs:
 
     def __init__(self, health=UNCHECKED, drained=False, shunned=False):
         self.said, self.is_drained, self.is_shunned = health, drained, shunned
+        self.since = 0.0
 
     def health(self):
         return self.said
@@ -22,6 +26,9 @@ class Signs:
 
     def shunned(self, now):
         return self.is_shunned
+
+    def recovered(self):
+        return self.since
 
 
 def held(*signs, panic=0):
@@ -47,7 +54,9 @@ def held(*signs, panic=0):
         ([Signs(UNPROVEN), Signs(UNPROVEN)], [0, 1]),  # but nobody is tried who was never well
         ([Signs(UNPROVEN), Signs(ILL)], [0]),
         ([Signs(drained=True)], [0]),
-        ([Signs(drained=True), Signs(ILL)], [0, 1]),
+        ([Signs(drained=True), Signs(ILL)], [0]),  # whoever can be asked at all is asked
+        ([Signs(drained=True), Signs(shunned=True)], [0]),
+        ([Signs(drained=True), Signs(ILL), Signs(WELL)], [0, 1]),
     ],
 )
 def test_who_is_held(signs, expected):
@@ -87,4 +96,71 @@ def test_weight_comes_back_after_failures_too():
     standing.look(111.0)
     assert backend.weight < FINE
     standing.look(122.0)
+    assert backend.weight == FINE
+
+
+def test_who_is_blocked_by_its_breaker_is_nobody_to_ask():
+    """Else the one that is ill would stay out while there is nobody but it."""
+    backends = [Backend("a"), Backend("b")]
+    backends[0].breaker = Breaker(Settings(failures=1, recovery=10.0), LocalRecord())
+    standing = Standing(backends, [Signs(WELL), Signs(ILL)], 0, 0.0)
+    standing.look(10.0)
+    assert [one.held for one in backends] == [False, True]
+    backends[0].breaker.failure(10.0, backends[0].breaker.claim(10.0))
+    standing.look(10.1)
+    assert [one.held for one in backends] == [False, False]
+    standing.look(20.5)
+    assert [one.held for one in backends] == [False, True]  # a probe may begin
+
+
+@pytest.mark.parametrize(("panic", "out"), [(0, 3), (25, 3), (26, 0), (50, 0)])
+def test_in_panic_this_workers_own_failures_are_forgiven(panic, out):
+    backends = [Backend(str(place)) for place in range(4)]
+    standing = Standing(backends, [Signs(WELL) for _ in backends], panic, 0.0)
+    for backend in backends[:3]:
+        backend.take(100.0)
+        backend.settle(100.0, failed=True, counts=True)
+    standing.look(100.5)
+    assert sum(backend.out(100.5) for backend in backends) == out
+    standing.look(111.0)
+    assert not any(backend.pardoned for backend in backends)
+
+
+def test_who_is_drained_counts_in_no_share():
+    """Two of four drained, one of the others ill: half of those who may be asked are well."""
+    assert held(Signs(drained=True), Signs(drained=True), Signs(ILL), Signs(WELL), panic=50) == [0, 1, 2]
+    assert held(Signs(drained=True), Signs(drained=True), Signs(ILL), Signs(WELL), panic=51) == [0, 1]
+
+
+def grown(slow_start):
+    """A backend with slow start, and another."""
+    backends = [Backend("a"), Backend("b")]
+    for backend in backends:
+        backend.configure(**CONFIGURED, fine=FINE if slow_start else 1)
+    signs = Signs(WELL)
+    return backends[0], signs, Standing(backends, [signs, Signs(WELL)], 0, slow_start)
+
+
+def test_weight_goes_on_growing_over_a_reload():
+    backend, _, standing = grown(100.0)
+    backend.take(1000.0)
+    backend.settle(1000.0, failed=True, counts=True)
+    standing.look(1005.0)
+    standing.look(1055.0)
+    assert backend.weight == 50
+    backend.configure(**CONFIGURED, fine=FINE)
+    assert backend.weight == 50
+    later = Standing([backend, Backend("b")], [Signs(WELL), Signs(WELL)], 0, 100.0)
+    later.look(1080.0)
+    assert backend.weight == 75
+    backend.configure(**CONFIGURED)  # slow start is taken away
+    assert backend.weight == backend.effective == 1
+
+
+def test_a_worker_that_is_born_meanwhile_knows_since_when_a_backend_is_well():
+    backend, signs, standing = grown(100.0)
+    signs.since = 970.0
+    standing.look(1000.0)
+    assert backend.weight == 30
+    standing.look(1070.0)
     assert backend.weight == FINE

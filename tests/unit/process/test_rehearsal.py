@@ -15,8 +15,6 @@ from proxy.process import rehearsal
 from proxy.process.rehearsal import rehearse
 from proxy.shared import buckets
 
-NOBODY = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
-
 
 def model(**more):
     return Model.model_validate(
@@ -68,7 +66,7 @@ def test_a_log_that_cannot_be_opened(tmp_path):
     assert "nowhere/access.log" in problem and "\n" not in problem
 
 
-@NOBODY
+@pytest.mark.root
 def test_a_log_that_the_user_may_not_open(tmp_path):
     tmp_path.chmod(0o700)
     wanted = model(user="nobody", log={"access": str(tmp_path / "access.log")})
@@ -77,7 +75,7 @@ def test_a_log_that_the_user_may_not_open(tmp_path):
     assert pwd.getpwnam("nobody").pw_uid != 0
 
 
-@NOBODY
+@pytest.mark.root
 def test_a_key_that_only_root_may_read_is_no_problem(tmp_path):
     tmp_path.chmod(0o700)
     leaf = trustme.CA().issue_cert("localhost")

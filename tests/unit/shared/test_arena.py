@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 
 import pytest
 
-from proxy.shared.arena import Arena, GaugeCells, Layout
+from proxy.shared.arena import Arena, GaugeCells, HeadCells, Layout
 from proxy.shared.memory import Memory
 
 A, B = ("backend", "app", "a", "inflight"), ("backend", "app", "b", "inflight")
@@ -100,3 +101,121 @@ def test_what_a_dead_worker_had_in_flight_can_be_cleared():
     shared.cells(1)[shared.column(PASSED)] = 1
     shared.clear(1)
     assert shared.total(A) == shared.total(PASSED) == 0
+
+
+def test_a_claim_goes_no_further_than_its_bound():
+    cells = arena()
+    one, other = GaugeCells(cells, 0, A), GaugeCells(cells, 1, A)
+    assert [one.claim(2), other.claim(2), one.claim(2), other.claim(2)] == [True, True, False, False]
+    other.add(-1)
+    assert one.claim(2) and (one.total(), other.total()) == (2, 2)
+    assert not GaugeCells(cells, 0, B).claim(0)
+
+
+def test_of_processes_that_hammer_one_place_never_two_have_it():
+    """Each holds the place while it writes its number down and looks whether it stands; so two would be seen."""
+    cells = arena(rows=5)
+    paper = Memory(8)
+    told, tells = os.pipe()
+    children = []
+    for row in range(4):
+        child = os.fork()
+        children.append(child)
+        if not child:
+            code = 1
+            try:
+                code = hammer(GaugeCells(cells, row, A), row + 1, paper.map, tells)
+            finally:
+                os._exit(code)
+    os.close(tells)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    assert len(os.read(told, 64)) == 4  # everybody got it now and then
+    assert cells.total(A) == 0
+    os.close(told)
+
+
+class Slow:
+    """Cells that take a while to read, so that others come in between if they can."""
+
+    def __init__(self, cells):
+        self.cells = cells
+
+    def __iter__(self):
+        numbers = list(self.cells)
+        os.sched_yield()
+        return iter(numbers)
+
+
+def hammer(gauge, number, paper, tells):
+    """Take the only place 1,000 times; gives how often somebody else was there too."""
+    gauge.over_rows = Slow(gauge.over_rows)
+    had = crowded = 0
+    while had < 1_000:
+        if not gauge.claim(1):
+            os.sched_yield()
+            continue
+        crowded += paper[0] != 0
+        paper[0] = number
+        os.sched_yield()
+        crowded += paper[0] != number
+        paper[0] = 0
+        gauge.add(-1)
+        had += 1
+    os.write(tells, b"1")
+    return min(crowded, 100)
+
+
+def test_a_process_killed_inside_a_claim_does_not_stop_the_others():
+    cells = arena()
+    gauge, dead = GaugeCells(cells, 0, A), GaugeCells(cells, 1, A)
+    child = os.fork()
+    if not child:
+        dead.lock.acquire()
+        dead.add(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert not gauge.claim(1)
+    cells.clear(1, suffix=A[-1])  # as the master does
+    assert gauge.claim(1) and not gauge.claim(1)
+
+
+def test_who_attaches_shares_the_locks():
+    cells = arena()
+    again = Arena(cells.memory, cells.rows, cells.layout)
+    assert GaugeCells(cells, 0, A).claim(1) and not GaugeCells(again, 1, A).claim(1)
+
+
+# --- who waits ------------------------------------------------------------------------------------------------------
+
+
+def heads(rows=3):
+    upstream = ("upstream", "app")
+    shared = arena(rows, [(*upstream, "waits_since_us"), (*upstream, "looked_us")])
+    return [HeadCells(shared, row, upstream) for row in range(rows)]
+
+
+def test_the_oldest_of_all_is_first():
+    one, two, _ = heads()
+    assert one.oldest(100.0, 6.0) == -1
+    two.set(98_000_000, 100.0)
+    one.set(99_000_000, 100.0)
+    assert one.oldest(100.0, 6.0) == two.oldest(100.0, 6.0) == two.row() == 1
+    two.set(0, 100.0)
+    assert one.oldest(100.0, 6.0) == 0
+
+
+def test_a_worker_that_stands_still_keeps_nobody_waiting():
+    one, two, _ = heads()
+    two.set(98_000_000, 100.0)
+    one.set(99_500_000, 101.0)
+    assert one.oldest(101.0, 6.0) == 1
+    assert one.oldest(101.1, 6.0) == 0  # the other has said nothing for more than a second
+    assert two.oldest(101.1, 6.0) == 1  # to itself it is as old as ever
+    two.set(98_000_000, 101.2)
+    assert one.oldest(101.2, 6.0) == 1
+
+
+def test_what_has_waited_for_too_long_is_looked_after_by_nobody():
+    one, two, _ = heads()
+    two.set(98_000_000, 104.1)
+    assert one.oldest(104.1, 6.0) == -1 and one.oldest(103.9, 6.0) == 1 and two.oldest(104.1, 6.0) == 1

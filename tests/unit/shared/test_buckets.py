@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.policy.limit.leaky import Leaky
-from proxy.shared.buckets import HEAD, SET_SIZE, STRIPE_SIZE, Buckets
+from proxy.shared.buckets import SET_SIZE, Buckets
 from proxy.shared.memory import Memory
+from proxy.shared.places import HEAD, STRIPE_SIZE
 
 TEN_MEGABYTES = 10 * 1024 * 1024
 
@@ -88,7 +89,7 @@ def test_a_worker_killed_inside_a_stripe_does_not_stop_the_others():
     child = os.fork()
     if not child:
         buckets.locks[0].acquire()
-        buckets.cells[buckets.count_cell(0)] = 99  # it died while it counted
+        buckets.cells[buckets.count_at(0) >> 3] = 99  # it died while it counted
         os.write(tells, b"1")
         signal.pause()
     os.read(told, 1)
@@ -122,9 +123,9 @@ def test_workers_killed_at_any_moment_leave_a_zone_that_works():
         assert buckets.charge(key, 10**6) == 0
         assert buckets.charge(key, 10**6) == 1_000
     for stripe in range(len(buckets.locks)):
-        counted = buckets.cells[buckets.count_cell(stripe)]
+        counted = buckets.cells[buckets.count_at(stripe) >> 3]
         buckets.recount(stripe)
-        assert buckets.cells[buckets.count_cell(stripe)] == counted
+        assert buckets.cells[buckets.count_at(stripe) >> 3] == counted
 
 
 def test_200000_addresses_are_remembered_in_10_megabytes():
@@ -181,7 +182,7 @@ def test_a_hash_that_only_looks_like_one_across_two_is_passed_over():
     buckets = zone(size=HEAD + STRIPE_SIZE + 2 * SET_SIZE)
     digest, stripe, _, first, _second = buckets.place(b"key")
     buckets.memory.map[first + 4 : first + 12] = digest
-    buckets.cells[buckets.count_cell(stripe)] = 2
+    buckets.cells[buckets.count_at(stripe) >> 3] = 2
     assert buckets.charge(b"key", 9) == 0
     assert buckets.charge(b"key", 9) == 1_000
     assert buckets.used() == 3

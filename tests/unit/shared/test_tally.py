@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from proxy.shared import tally as module
 from proxy.shared.memory import Memory
-from proxy.shared.tally import HEAD, SECRET, STRIPE_SIZE, Tally, made, set_size, size_for
+from proxy.shared.places import HEAD, SECRET, STRIPE_SIZE
+from proxy.shared.tally import Tally, made, set_size, size_for
 
 SMALLEST = HEAD + STRIPE_SIZE + 2 * set_size(4)  # one stripe of two sets
 

@@ -10,8 +10,9 @@ from proxy.config.model import Model
 from proxy.policy.limit.leaky import Leaky
 from proxy.process.estate import Estate
 from proxy.shared import buckets
-from proxy.shared.buckets import MARK, SECRET, Buckets
+from proxy.shared.buckets import MARK, Buckets
 from proxy.shared.memory import Memory
+from proxy.shared.places import SECRET
 
 PROCESSES = 50
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from proxy.clock import Clock, Wheel
 from proxy.downstream.reader import HeadReader
-from proxy.exchange import Client, Exchange
+from proxy.exchange import Exchange
 from proxy.http.render import render_identity
+from proxy.parties import Client
 from proxy.policy.routing import Route
 from proxy.upstream.link import Link
 from proxy.upstream.pool import Pool

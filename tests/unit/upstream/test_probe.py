@@ -160,6 +160,7 @@ def test_what_is_asked():
         b"Accept: */*\r\nConnection: close\r\n\r\n"
     )
     assert b"\r\nHost: app.example\r\n" in asked(HTTP._replace(host="app.example"))
+    assert asked(HTTP._replace(path="/up?deep=1&x=ä")).startswith(b"GET /up?deep=1&x=%C3%A4 HTTP/1.1\r\n")
     assert asked(HTTP._replace(path="/gesund/ä%20b")).startswith(b"GET /gesund/%C3%A4%20b HTTP/1.1\r\n")
 
 

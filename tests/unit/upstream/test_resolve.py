@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,6 +33,13 @@ class Names:
 
 def run(life):
     return asyncio.run(asyncio.wait_for(life, 20))
+
+
+async def asked_again(resolver, now, host="app.test"):
+    """What is given when the query that `addresses` may have begun has ended."""
+    await resolver.addresses(host, now)
+    await asyncio.gather(*resolver._queries())
+    return await resolver.addresses(host, now)
 
 
 def test_answers_are_in_order_and_each_is_there_once():
@@ -69,7 +77,7 @@ def test_how_long_an_answer_is_believed(ttl, believed):
         names.told = Answer(["10.0.0.2"])
         assert await resolver.addresses("APP.test", 999.9 + believed) == ["10.0.0.1"]
         assert len(names.asked) == 1
-        assert await resolver.addresses("app.test", 1000.0 + believed) == ["10.0.0.2"]
+        assert await asked_again(resolver, 1000.0 + believed) == ["10.0.0.2"]
         assert len(names.asked) == 2
 
     run(life())
@@ -116,11 +124,11 @@ def test_the_last_good_ones_are_kept_and_each_run_of_failures_is_told_once(caplo
         for turn in range(2):
             names.told = Answer(["10.0.0.1"])
             now += 100.0
-            assert await resolver.addresses("app.test", now) == ["10.0.0.1"]
+            assert await asked_again(resolver, now) == ["10.0.0.1"]
             for failure in (OSError("no answer"), Answer([]), ValueError("odd")):
                 now += 1e6
                 names.told = failure
-                assert await resolver.addresses("app.test", now) == ["10.0.0.1"]
+                assert await asked_again(resolver, now) == ["10.0.0.1"]
                 asked = len(names.asked)
                 assert await resolver.addresses("app.test", now + AGAIN - 0.1) == ["10.0.0.1"]
                 assert len(names.asked) == asked  # not at once again
@@ -139,9 +147,9 @@ def test_a_move_is_told(caplog):
         resolver = Resolver(30.0, names)
         await resolver.addresses("app.test", 0.0)
         names.told = Answer(["10.0.0.3", "10.0.0.2"])
-        await resolver.addresses("app.test", 30.0)
+        await asked_again(resolver, 30.0)
         names.told = Answer(["10.0.0.2", "10.0.0.3"])  # shuffled
-        await resolver.addresses("app.test", 60.0)
+        await asked_again(resolver, 60.0)
 
     run(life())
     assert lines(caplog) == ["app.test has moved: 10.0.0.2, 10.0.0.3, was 10.0.0.1"]
@@ -166,17 +174,18 @@ def test_a_name_that_was_never_known(caplog):
     ]
 
 
-def test_nobody_waits_long_for_a_name_server_when_old_addresses_are_there(monkeypatch):
-    monkeypatch.setattr(resolve, "STALE", 0.01)
-
+def test_nobody_waits_for_a_name_server_when_old_addresses_are_there():
     async def life():
         names = Names("10.0.0.1")
         resolver = Resolver(30.0, names)
         await resolver.addresses("app.test", 0.0)
         names.open.clear()
         names.told = Answer(["10.0.0.2"])
-        assert await resolver.addresses("app.test", 30.0) == ["10.0.0.1"]
-        assert await resolver.addresses("app.test", 30.0) == ["10.0.0.1"]
+        for _ in range(2):
+            with pytest.raises(StopIteration) as given:  # at once: a coroutine that never waits
+                resolver.addresses("app.test", 30.0).send(None)
+            assert given.value.value == ["10.0.0.1"]
+        await turns()
         assert len(names.asked) == 2
         query = resolver._known["app.test"].query
         names.open.set()
@@ -302,3 +311,48 @@ def test_a_resolver_over_c_ares():
 def test_without_aiodns_the_system_is_asked(monkeypatch):
     monkeypatch.setattr(resolve, "aiodns", None)
     assert Resolver()._lookup is ask_system
+
+
+def test_retired_it_closes_when_its_queries_have_ended(monkeypatch):
+    closed = []
+
+    class Channel:
+        def __init__(self, *_, **__):
+            self.open = asyncio.Event()
+
+        async def getaddrinfo(self, host, **_):
+            await self.open.wait()
+            node = SimpleNamespace(addr=(b"10.0.0.1", 0), ttl=5)
+            return SimpleNamespace(nodes=[node], cnames=[])
+
+        async def close(self):
+            closed.append(self)
+
+    monkeypatch.setattr(resolve, "aiodns", SimpleNamespace(DNSResolver=Channel, error=None))
+
+    async def life():
+        cares = Cares()
+        resolver = Resolver(lookup=cares)
+        waiting = asyncio.ensure_future(resolver.addresses("app.test", 0.0))
+        await turns()
+        first = cares._resolver
+        resolver.retire()
+        await turns()
+        assert not closed and not waiting.done()
+        first.open.set()
+        assert await waiting == ["10.0.0.1"]
+        await resolver._retiring
+        assert closed == [first]
+        again = asyncio.ensure_future(resolver.addresses("app.test", 100.0))  # adopted again after all
+        await turns()
+        assert cares._resolver is not first
+        cares._resolver.open.set()
+        assert await again == ["10.0.0.1"]
+
+    run(life())
+
+
+async def turns():
+    """Let the loop turn a few times."""
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""The command `frontgate nginx`: nginx's own command line, its texts and exit codes."""
