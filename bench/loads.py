@@ -80,6 +80,8 @@ def wrk(scenario: Scenario, url: str, seconds: int, cores: Cores, folder: Path) 
     """wrk with one thread."""
     command = [binary("wrk", DEBIAN), "-t1", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "10s"]
     command += ["--latency"]
+    for one in scenario.fields:
+        command += ["-H", one]
     if scenario.upload:
         script = folder / "upload.lua"
         script.write_text(UPLOAD, encoding="ascii")

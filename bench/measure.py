@@ -105,7 +105,7 @@ class Bench:
                 self.measure_idle(scenario, running, rows)
             else:
                 self.measure_rounds(scenario, running, rows, folder)
-                if scenario.load == "wrk":
+                if scenario.load == "wrk" and stage.backends:
                     rows.append(self.measure_direct(stage, folder))
             return Outcome(scenario, rows)
 

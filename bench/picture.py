@@ -18,7 +18,7 @@ COLOURS = {
     "Caddy": "#8cb6d9",
     "aiohttp": "#b8b8b8",
 }
-EXPENSIVE = ("handshakes", "download", "upload")
+EXPENSIVE = ("handshakes", "download", "upload", "static-large")
 LABELS = {
     "plain": "small GET",
     "limits": "small GET,\nlimits + log",
@@ -26,6 +26,10 @@ LABELS = {
     "handshakes": "TLS\nhandshake",
     "download": "10 MB\ndownload",
     "upload": "10 MB\nupload",
+    "static": "file\nof 1 KB",
+    "static-large": "file\nof 10 MB",
+    "gzip": "JSON,\nzipped",
+    "locations": "500\nregexes",
     "fastapi": "FastAPI,\nlimits + log",
 }
 

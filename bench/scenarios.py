@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Load = Literal["wrk", "handshakes", "idle"]
-Origin = Literal["small", "file", "fastapi"]
+Origin = Literal["small", "file", "fastapi", "none"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Scenario:
     """One table of the report.
 
     `policies`: a limit on every request and an access log to a file, in every server. `origin`: which backends are
-    behind (bench/servers.py). `connections`: how many the load keeps open; for `handshakes` how many it opens at once.
+    behind (bench/servers.py; `none`: the servers answer by themselves, from files). `fields` go with each request.
+    `connections`: how many the load keeps open; for `handshakes` how many it opens at once.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Scenario:
     tls: bool = False
     policies: bool = False
     upload: bool = False
+    fields: tuple[str, ...] = ()
     connections: int = 64
 
     @property
@@ -42,6 +44,16 @@ SCENARIOS = (
     Scenario("upload", "10 MB upload", path="/upload", upload=True, connections=4),
     Scenario("idle", "Memory of idle keep-alive connections", load="idle", connections=1000),
     Scenario("idle-tls", "Memory of idle keep-alive connections, TLS", load="idle", tls=True, connections=1000),
+    Scenario("static", "File of 1 KB, keep-alive", origin="none", path="/small.txt"),
+    Scenario("static-large", "File of 10 MB", origin="none", path="/large.txt", connections=4),
+    Scenario(
+        "gzip",
+        "20 KB of JSON, zipped",
+        origin="none",
+        path="/zipped/body.json",
+        fields=("Accept-Encoding: gzip",),
+    ),
+    Scenario("locations", "The last of 500 locations with regular expressions", origin="none", path="/r499/x.html"),
     Scenario(
         "fastapi",
         "FastAPI on Gunicorn and Uvicorn, end to end, limits and access log on",

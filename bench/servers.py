@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trustme
 
-from bench.peers import Peer, nginx
+from bench.peers import Peer, nginx, web
 from bench.peers.setup import Missing, Setup
 from bench.processes import Cores, Process
 from bench.scenarios import Scenario
@@ -121,6 +121,7 @@ class Stage:
         self.processes: list[Process] = []
         self.probe = "/" if scenario.upload else scenario.path
         self.length = 0
+        self.files: Path | None = None
 
     def run(self, process: Process) -> Process:
         """Have it ended with the stage."""
@@ -134,7 +135,11 @@ class Stage:
             process.ask_to_stop()
 
     def start_backends(self) -> None:
-        """Two backends on the load's core; Missing when they do not answer."""
+        """Two backends on the load's core, if there are to be any; Missing when they do not answer."""
+        if self.scenario.origin == "none":
+            self.files = self.folder / "web"
+            web.make_files(self.files)
+            return
         ports = free_ports(BACKENDS)
         if self.scenario.origin == "file":
             processes = [self.run(Process(self.file_command(ports), self.cores.load, self.folder / "files.log"))] * 2
@@ -172,13 +177,15 @@ class Stage:
         (port,) = free_ports(1)
         scenario, issued = self.scenario, self.certificates
         url = f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}{scenario.path}"
-        setup = Setup(folder, port, self.backends, scenario.tls, scenario.policies, issued.certificate, issued.key)
+        keys = (issued.certificate, issued.key)
+        setup = Setup(folder, port, self.backends, scenario.tls, scenario.policies, *keys, self.files)
         try:
             launch = peer.launch(setup)
             process = self.run(
                 Process(launch.command, self.cores.server, folder / "errors.log", launch.output, launch.environment)
             )
             length = await_answer(process, port, self.probe, issued.client() if scenario.tls else None)
+            self.length = self.length or length  # without backends the first server says it
             if length != self.length:
                 raise Missing(f"answers with {length} bytes where the backend sends {self.length}")
         except Missing as missing:

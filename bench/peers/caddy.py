@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.peers import web
 from bench.peers.setup import IDLE_LINKS, MAX_BODY_MEGABYTES, Launch, Missing, Setup, write
 
 NAME = "Caddy"
@@ -74,6 +75,7 @@ def version() -> str:
 
 def launch(setup: Setup) -> Launch:
     """Write the Caddyfile and say how to start."""
+    web.refuse(setup)
     text = CONFIGURATION.format(
         port=setup.port,
         tls=f"tls {setup.certificate} {setup.key}" if setup.tls else "",

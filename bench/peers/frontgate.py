@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.peers import nginx, web
 from bench.peers.setup import BURST, IDLE_LINKS, MAX_BODY_MEGABYTES, RATE, Launch, Missing, Setup, write
 
 NAME = "frontgate"
@@ -90,12 +91,20 @@ def plain_version() -> str:
 
 def launch(setup: Setup) -> Launch:
     """Start what pip builds."""
-    return command(BUILT, "serve", "-c", str(configure(setup)))
+    return started(BUILT, setup)
 
 
 def launch_plain(setup: Setup) -> Launch:
     """Start the source."""
-    return command(SOURCE, "serve", "-c", str(configure(setup)))
+    return started(SOURCE, setup)
+
+
+def started(where: Path, setup: Setup) -> Launch:
+    """Serve frontgate.toml; where files are served, the very nginx.conf that nginx has."""
+    if setup.files is None:
+        return command(where, "serve", "-c", str(configure(setup)))
+    path = write(setup, "nginx.conf", nginx.frame(setup.folder, web.inside(setup)))
+    return command(where, "nginx", "-c", str(path), "-e", str(setup.folder / "error.log"))
 
 
 def configure(setup: Setup) -> Path:

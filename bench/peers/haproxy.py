@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
+from bench.peers import web
 from bench.peers.setup import DEBIAN, IDLE_LINKS, RATE, Launch, Setup, binary, write
 
 NAME = "HAProxy"
@@ -51,6 +52,7 @@ def version() -> str:
 
 def launch(setup: Setup) -> Launch:
     """Write haproxy.cfg and say how to start; HAProxy writes no log files itself, so its log is its standard output."""
+    web.refuse(setup)
     pem = setup.folder / "haproxy.pem"
     pem.write_bytes(setup.certificate.read_bytes() + setup.key.read_bytes())
     text = CONFIGURATION.format(

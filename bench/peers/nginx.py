@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from bench.peers import web
 from bench.peers.setup import BURST, DEBIAN, IDLE_LINKS, MAX_BODY_MEGABYTES, RATE, Launch, Setup, binary, write
 
 NAME = "nginx"
@@ -73,6 +74,9 @@ def frame(folder: Path, inside: str) -> str:
 
 def launch(setup: Setup) -> Launch:
     """Write nginx.conf and say how to start."""
+    if setup.files is not None:
+        path = write(setup, "nginx.conf", frame(setup.folder, web.inside(setup)))
+        return Launch((program(), "-c", str(path), "-e", str(setup.folder / "error.log")))
     inside = PROXY.format(
         log=f"access_log {setup.access_log} combined;" if setup.policies else "access_log off;",
         zone=f"limit_req_zone $binary_remote_addr zone=per_ip:10m rate={RATE}r/s;" if setup.policies else "",

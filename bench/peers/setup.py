@@ -21,7 +21,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Setup:
-    """One server's place in one scenario. `folder` is its own; `backends` are `host:port`; paths are absolute."""
+    """One server's place in one scenario. `folder` is its own; `backends` are `host:port`; paths are absolute.
+
+    `files` is the folder that is served in a scenario without backends.
+    """
 
     folder: Path
     port: int
@@ -30,6 +33,7 @@ class Setup:
     policies: bool
     certificate: Path
     key: Path
+    files: Path | None = None
 
     @property
     def access_log(self) -> Path:

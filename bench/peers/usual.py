@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import sys
 
+from bench.peers import web
 from bench.peers.setup import BURST, RATE, Launch, Missing, Setup
 
 NAME = "aiohttp"
@@ -20,6 +21,7 @@ def version() -> str:
 
 def launch(setup: Setup) -> Launch:
     """Everything is on its command line."""
+    web.refuse(setup)
     command = [sys.executable, "-m", "bench.peers.aiohttp_proxy"]
     command += ["--port", str(setup.port), "--backends", ",".join(setup.backends)]
     if setup.policies:
