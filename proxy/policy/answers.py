@@ -54,9 +54,10 @@ class ErrorPage:
 
 class Answers:
     """`pages` by status, whether those of backends are replaced too (`intercept`), `recursive`, whether an error on the
-    way to a page may have a page of its own; `html` says what an error without a page looks like."""
+    way to a page may have a page of its own; `html` says what an error without a page looks like; behind `ends` the
+    connection ends."""
 
-    __slots__ = ("_accel", "_find", "_pages", "_recursive", "filters", "html", "intercept", "own")
+    __slots__ = ("_accel", "_find", "_pages", "_recursive", "ends", "filters", "html", "intercept", "own")
 
     def __init__(
         self,
@@ -69,7 +70,9 @@ class Answers:
         html: bool = False,
         accel: Accel | None = None,
         own: Sequence[Filter] = (),
+        ends: frozenset[int] = frozenset(),
     ) -> None:
+        self.ends = ends
         self.own = tuple(own)  # over heads of answers of ours alone
         self.filters = tuple(filters)
         self._pages = dict(pages or {})

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from proxy.exchange import Exchange
 from proxy.policy.forwarded import Trusted, behind
 from proxy.policy.intervals import NONE, Intervals, bare_address
+from proxy.policy.names import Names
 from proxy.policy.pattern import remember
 from proxy.policy.script import course_of
 from proxy.policy.template import Template
@@ -59,7 +60,7 @@ class Declared:
 class Cases:
     """A map: texts in any case of letters, host names with wildcards if asked for, expressions in order."""
 
-    __slots__ = ("_default", "_exact", "_hostnames", "_leading", "_patterns", "_source", "_trailing")
+    __slots__ = ("_default", "_hostnames", "_names", "_patterns", "_source")
 
     def __init__(
         self,
@@ -73,21 +74,9 @@ class Cases:
         self._patterns = tuple(patterns)
         self._default = default
         self._hostnames = hostnames
-        self._exact: dict[bytes, Template] = {}
-        self._leading: dict[bytes, Template] = {}
-        self._trailing: dict[bytes, Template] = {}
+        self._names: Names[Template] = Names(wildcards=hostnames)
         for text, value in texts.items():
-            self._enter(text.lower(), value)
-
-    def _enter(self, text: bytes, value: Template) -> None:
-        if self._hostnames and text.startswith(b"*."):
-            self._leading[text[1:]] = value
-        elif self._hostnames and text.startswith(b"."):
-            self._exact[text[1:]] = self._leading[text] = value
-        elif self._hostnames and text.endswith(b".*"):
-            self._trailing[text[:-1]] = value
-        else:
-            self._exact[text] = value
+            self._names.add(text.lower(), value)
 
     def __call__(self, exchange: Exchange) -> bytes:
         """The value of the case that holds."""
@@ -95,9 +84,7 @@ class Cases:
         text = asked.lower()
         if self._hostnames:
             text = text.removesuffix(b".")
-        found = self._exact.get(text)
-        if found is None and self._hostnames:
-            found = self._wild(text)
+        found = self._names.find(text)
         if found is None:
             for pattern, value in self._patterns:
                 match = pattern.search(asked)
@@ -106,22 +93,6 @@ class Cases:
                     found = value
                     break
         return (found or self._default)(exchange)
-
-    def _wild(self, name: bytes) -> Template | None:
-        """By the longest leading wildcard, then by the longest trailing one."""
-        dot = name.find(b".", 1)
-        while dot >= 0:
-            found = self._leading.get(name[dot:])
-            if found is not None:
-                return found
-            dot = name.find(b".", dot + 1)
-        dot = name.rfind(b".")
-        while dot >= 0:
-            found = self._trailing.get(name[: dot + 1])
-            if found is not None:
-                return found
-            dot = name.rfind(b".", 0, dot)
-        return None
 
 
 class ByAddress:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.exchange import Exchange
+from proxy.policy.names import Names
 from proxy.policy.pattern import pattern
 
 NONE: Final = "none"  # a request without the field is expected
@@ -23,7 +24,7 @@ _END: Final = re.compile(rb"[/:]")
 class Referers:
     """Those that are expected, as a getter: b"1" for others. `names` and `patterns` are those of the site itself."""
 
-    __slots__ = ("_blocked", "_exact", "_leading", "_none", "_own", "_patterns", "_trailing")
+    __slots__ = ("_blocked", "_names", "_none", "_own", "_patterns")
 
     def __init__(
         self, words: Sequence[str], names: Sequence[bytes] = (), own: Sequence[re.Pattern[bytes]] = ()
@@ -33,25 +34,13 @@ class Referers:
         self._blocked = BLOCKED in words
         self._own = tuple(own)
         self._patterns = tuple([pattern(word[1:], True) for word in words if word.startswith("~")])
-        self._exact: dict[bytes, bytes] = {}
-        self._leading: dict[bytes, bytes] = {}
-        self._trailing: dict[bytes, bytes] = {}
+        self._names: Names[bytes] = Names()  # and what the path behind one must begin with
         for word in words:
             if word not in (NONE, BLOCKED) and not word.startswith("~"):
                 name, slash, path = word.partition("/")
-                self._enter(name.lower().encode(), (slash + path).encode("utf-8", "surrogateescape"))
+                self._names.add(name.lower().encode(), (slash + path).encode("utf-8", "surrogateescape"))
         for own_name in names:
-            self._enter(own_name, b"")
-
-    def _enter(self, name: bytes, path: bytes) -> None:
-        if name.startswith(b"*."):
-            self._leading[name[1:]] = path
-        elif name.startswith(b"."):
-            self._exact[name[1:]] = self._leading[name] = path
-        elif name.endswith(b".*"):
-            self._trailing[name[:-1]] = path
-        else:
-            self._exact[name] = path
+            self._names.add(own_name, b"")
 
     def __call__(self, exchange: Exchange) -> bytes:
         """ "1" for a referer that is not expected, else nothing."""
@@ -68,23 +57,10 @@ class Referers:
         name = rest[:at].lower()
         if at > LONGEST:
             return False
-        path = self._path(name)
+        path = self._names.find(name)
         if path is not None:
             slash = rest.find(b"/", at)
             return not path or (slash >= 0 and rest.startswith(path, slash))
         if any(one.search(name) is not None for one in self._own):
             return True
         return any(one.search(rest) is not None for one in self._patterns)
-
-    def _path(self, name: bytes) -> bytes | None:
-        """What the path behind a name must begin with; None for a name that is not expected."""
-        found = self._exact.get(name)
-        dot = name.find(b".")
-        while found is None and dot >= 0:
-            found = self._leading.get(name[dot:])
-            dot = name.find(b".", dot + 1)
-        dot = name.rfind(b".")
-        while found is None and dot >= 0:
-            found = self._trailing.get(name[: dot + 1])
-            dot = name.rfind(b".", 0, dot)
-        return found

@@ -16,6 +16,7 @@ from proxy.http.response import NO_EDITS, HeaderEdits
 from proxy.http.target import host_name
 from proxy.policy.folder import Folder
 from proxy.policy.locations import Location, Locations
+from proxy.policy.names import Names
 from proxy.policy.pattern import pattern, remember
 from proxy.policy.retry import Retry
 from proxy.policy.script import course_of, turned
@@ -194,31 +195,17 @@ def only_internal(exchange: Exchange) -> Verdict:
 class Sites:
     """The sites of one listener."""
 
-    __slots__ = ("_default", "_exact", "_leading", "_memo", "_patterns", "_trailing")
+    __slots__ = ("_default", "_memo", "_names", "_patterns")
 
     def __init__(self, sites: Sequence[Site], default: Site) -> None:
         self._default = default
-        self._exact: dict[bytes, Site] = {}
-        self._leading: dict[bytes, Site] = {}
-        self._trailing: dict[bytes, Site] = {}
+        self._names: Names[Site] = Names()
         self._patterns: list[tuple[re.Pattern[bytes], Site]] = []
         for site in sites:
             for name in site.names:
-                self._enter(name, site)
+                self._names.add(name, site)
             self._patterns += [(one, site) for one in site.patterns]
         self._memo: dict[bytes | None, Site] = {}
-
-    def _enter(self, name: bytes, site: Site) -> None:
-        """The first site that has a name keeps it, as in nginx."""
-        if name.startswith(b"*."):
-            self._leading.setdefault(name[1:], site)
-        elif name.startswith(b"."):
-            self._exact.setdefault(name[1:], site)
-            self._leading.setdefault(name, site)
-        elif name.endswith(b".*"):
-            self._trailing.setdefault(name[:-1], site)
-        else:
-            self._exact.setdefault(name, site)
 
     @property
     def default(self) -> Site:
@@ -238,15 +225,7 @@ class Sites:
 
     def named(self, name: bytes) -> Site:
         """The site of a lower-case host name: exact, longest leading wildcard, longest trailing one, expressions."""
-        found = self._exact.get(name)
-        dot = name.find(b".")
-        while found is None and dot >= 0:
-            found = self._leading.get(name[dot:])
-            dot = name.find(b".", dot + 1)
-        dot = name.rfind(b".")
-        while found is None and dot >= 0:
-            found = self._trailing.get(name[: dot + 1])
-            dot = name.rfind(b".", 0, dot)
+        found = self._names.find(name)
         if found is None:
             found = next((site for one, site in self._patterns if one.search(name) is not None), self._default)
         return found

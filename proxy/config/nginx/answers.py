@@ -46,6 +46,7 @@ SPECS: Final[dict[str, Spec]] = {
     "limit_rate_after": spec(_IF, 1),
     "add_trailer": spec(_IF, 2, 3, once=False),
     "add_trailer_inherit": spec(_IF, 1),
+    "add_header": spec(_IF, 2, 3, once=False),
     "add_header_inherit": spec(_IF, 1),
     "chunked_transfer_encoding": spec(_ANY, flag=True),
     "absolute_redirect": spec(_ANY, flag=True),
@@ -72,9 +73,10 @@ def route(frame: Frame, table: Written, reading: Reading) -> None:
         table.put("pace", pace, frame.last("limit_rate"))
     if not frame.flag("chunked_transfer_encoding", True):
         table.put("chunked", False, frame.last("chunked_transfer_encoding"))
-    fields = [_field(one, reading) for one in inherited(frame, "add_trailer")]
-    if fields:
-        table["add_trailers"] = fields
+    for name in ("add_header", "add_trailer"):
+        fields = [_field(one, reading) for one in inherited(frame, name)]
+        if fields:
+            table[f"{name}s"] = fields
     if frame.flag("proxy_force_ranges", False):
         table.put("force_ranges", True, frame.last("proxy_force_ranges"))
 

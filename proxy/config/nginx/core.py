@@ -1,4 +1,4 @@
-"""The slice of what every site and location has: names, kinds of locations, error pages, added fields."""
+"""The slice of what every site and location has: names, kinds of locations, error pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 from proxy.config import words
-from proxy.config.nginx.answers import inherited
 from proxy.config.nginx.frame import Frame
 from proxy.config.nginx.parser import Directive
 from proxy.config.nginx.reading import Reading
@@ -24,7 +23,6 @@ SPECS: Final[dict[str, Spec]] = {
     "internal": spec("location"),
     "error_page": spec(f"{_ANY} if-location", 2, None, once=False),
     "recursive_error_pages": spec(_ANY, flag=True),
-    "add_header": spec(f"{_ANY} if-location", 2, 3, once=False),
     "client_max_body_size": spec(_ANY, 1),
 }
 
@@ -59,9 +57,6 @@ def route(frame: Frame, table: Written, reading: Reading) -> None:
         table["error_pages"] = [page for page in pages if page]
     if frame.flag("recursive_error_pages", False):
         table.put("recursive_errors", True, frame.last("recursive_error_pages"))
-    fields = [_field(one, reading) for one in inherited(frame, "add_header")]
-    if fields:
-        table["add_headers"] = fields
     table.put("max_body", frame.offset("client_max_body_size", 1 << 20), frame.last("client_max_body_size"))
     table["errors"] = "html"
 
@@ -113,15 +108,4 @@ def _page(directive: Directive, reading: Reading) -> Written:
             return Written()
         table.add("status", int(status))
     table["to"] = reading.text(target, directive)
-    return table
-
-
-def _field(directive: Directive, reading: Reading) -> Written:
-    table = Written(directive)
-    table.put("name", directive.args[0], directive)
-    table.put("value", reading.text(directive.args[1], directive), directive)
-    if len(directive.args) == 3:
-        if directive.args[2] != "always":
-            reading.problem(directive, f'invalid parameter "{directive.args[2]}"')
-        table["always"] = True
     return table
