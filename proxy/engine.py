@@ -100,7 +100,7 @@ def reply(exchange: Exchange, answer: Reply) -> None:
 
 def replied(exchange: Exchange, answer: Reply, answers: Answers) -> None:
     """Answer on a route that has error pages or filters."""
-    if answer.close:
+    if answer.close or answer.status in answers.ends:
         exchange.downstream.last()
     other = answers.instead(exchange, answer.status) if answer.status >= 300 else None
     if isinstance(other, Reply):

@@ -171,6 +171,10 @@ class Answers(Protocol):
     @property
     def html(self) -> bool: ...
 
+    @property
+    def ends(self) -> frozenset[int]:
+        """Statuses of ours behind which the connection ends."""
+
     def has(self, status: int) -> bool:
         """Whether there is an error page for a status."""
 

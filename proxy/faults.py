@@ -53,7 +53,7 @@ BODY_TIMEOUT: Final = Fault("body_timeout", CLIENT, 408, "request body not recei
 BODY_TOO_LARGE: Final = Fault("body_too_large", CLIENT, 413, "request body over the limit")
 TARGET_TOO_LONG: Final = Fault("target_too_long", CLIENT, 414, "request target over the limit")
 HEAD_TOO_LARGE: Final = Fault("head_too_large", CLIENT, 431, "request head over the limit")
-HEAD_OVERSIZED: Final = Fault("head_oversized", CLIENT, 494, "request head over the limit, which nginx tells as a 400 of its own")
+HEAD_OVERSIZED: Final = Fault("head_oversized", CLIENT, 494, "request head over the limit, a 400 to its client")
 METHOD_REFUSED: Final = Fault(
     "method_refused",
     CLIENT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.build import compress
 from proxy.build import proxy as proxied
 from proxy.build.parts import Parts, Spot
@@ -13,6 +15,8 @@ from proxy.exchange import Filter
 from proxy.policy.answers import KEEP, Answers, ErrorPage
 from proxy.upstream import hearing
 from proxy.verdict import Reply
+
+ENDS: Final = frozenset((400, 413, 414, 494, 495, 496, 497, 500, 501))  # in nginx (ngx_http_special_response_handler)
 
 
 def answers(parts: Parts, spot: Spot) -> Answers | None:
@@ -33,6 +37,7 @@ def answers(parts: Parts, spot: Spot) -> Answers | None:
         html=html,
         accel=accel,
         own=own,
+        ends=ENDS if parts.model.http.dialect == "nginx" else frozenset(),
     )
 
 

@@ -16,7 +16,7 @@ from proxy.content.compress import rewritten
 from proxy.content.filter import Passing
 from proxy.exchange import Downstream, Exchange
 from proxy.http.answer import Answer
-from proxy.http.media_types import TypeList
+from proxy.http.media_types import TypeList, with_charset
 from proxy.http.message import ResponseHead
 from proxy.policy.template import Template
 
@@ -62,7 +62,7 @@ class Charset:
     def __call__(self, exchange: Exchange, answer: Answer, below: Downstream) -> Downstream:
         """Change Content-Type, and have the body recoded."""
         kind = answer.get(b"content-type")
-        if kind is None or answer.status == 304:
+        if kind is None or answer.status == 304 or kind[:10].lower() == b"multipart/":
             return below
         said = _PARAMETER.search(kind)
         if (said is not None and not self._override) or kind not in self._types:
@@ -76,7 +76,7 @@ class Charset:
             recoding = self._recoding(source.decode("latin-1").lower(), name.decode("latin-1").lower())
             if recoding is None or answer.get(b"content-encoding"):  # what is compressed cannot be recoded
                 return below
-        answer.set(b"Content-Type", b"%b; charset=%b" % (kind.partition(b";")[0].strip(), name))
+        answer.set(b"Content-Type", with_charset(kind, name))
         if recoding is None or exchange.line.method == b"HEAD":
             return below
         if not recoding.single:

@@ -13,6 +13,7 @@ from proxy.content.cookies import Cookies
 from proxy.content.swaps import Swaps
 from proxy.exchange import Downstream, Exchange, Filter
 from proxy.http.answer import Answer
+from proxy.http.media_types import with_charset
 from proxy.http.message import Field, ResponseHead
 from proxy.http.response import EVENTS
 from proxy.policy.script import course_of
@@ -96,7 +97,7 @@ class Proxied:
             course_of(exchange).values["limit_rate"] = rate
         kind = answer.get(b"content-type")
         if charset is not None and charset != b"off" and kind is not None and b"x-accel-charset" not in self._ignored:
-            answer.set(b"Content-Type", b"%b; charset=%b" % (kind.partition(b";")[0], charset))
+            answer.set(b"Content-Type", with_charset(kind, charset))
 
     def _changed(self, exchange: Exchange, name: bytes, value: bytes) -> bytes:
         if name == b"set-cookie" and self._cookies is not None:

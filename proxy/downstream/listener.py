@@ -155,12 +155,12 @@ class Listener:
         `heralded`: connections begin with a PROXY header.
         """
         if heralded:
-            self.server = Heralds(self, sock, lambda proxied: self._made(context, proxied))
+            self.server = Heralds(self, sock, lambda proxied: self.made(context, proxied))
         else:
             loop = asyncio.get_running_loop()
-            self.server = await loop.create_server(lambda: self._made(context), sock=sock)  # type: ignore[arg-type,return-value]
+            self.server = await loop.create_server(lambda: self.made(context), sock=sock)  # type: ignore[arg-type,return-value]
 
-    def _made(self, context: ssl.SSLContext | None, proxied: Proxied | None = None) -> Http1 | Doorstep:
+    def made(self, context: ssl.SSLContext | None = None, proxied: Proxied | None = None) -> Http1 | Doorstep:
         """The protocol of a new connection, which may have had a PROXY header before it."""
         connection = Telling(self) if self.reader.dialect.lenient else Http1(self)
         connection.proxied = proxied

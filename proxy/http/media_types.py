@@ -6,8 +6,11 @@ Rules: an extension is what stands behind the last dot of the last segment, in l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+_CHARSET: Final = re.compile(rb';\s*charset=(?:"[^"]*"|[^;]*)', re.IGNORECASE)
 
 _TABLE: Final = """
 text/html html htm shtml
@@ -128,3 +131,11 @@ class TypeList:
         if content_type is None:
             return self._all
         return self._all or content_type.partition(b";")[0].strip().lower() in self._types
+
+
+def with_charset(kind: bytes, charset: bytes) -> bytes:
+    """A media type with this character set in place of any, and its other parameters. One of several parts stays as it
+    is: each of them has a type of its own."""
+    if kind[:10].lower() == b"multipart/":
+        return kind
+    return b"%b; charset=%b" % (_CHARSET.sub(b"", kind).strip(), charset)

@@ -11,9 +11,9 @@ import os
 import shutil
 
 import pytest
-from cases import GROUPS
 from differences import DIFFERENT
 from pair import NGINX, Backend, both
+from side_cases import GROUPS
 
 pytestmark = pytest.mark.skipif(shutil.which(NGINX) is None, reason="needs nginx (on Debian: apt-get install nginx)")
 
@@ -84,7 +84,7 @@ def pairs(tmp_path_factory, files, backend):
 def test_the_same(pairs, group, name):
     door, request = BY_NAME[group].asked[name]
     nginx, ours = pairs(group)
-    theirs, own = nginx.ask(request, door).likened(nginx.ports), ours.ask(request, door).likened(ours.ports)
+    theirs, own = nginx.tell(request, door), ours.tell(request, door)
     if (group, name) in DIFFERENT:
         assert own != theirs, f"no longer different: {DIFFERENT[group, name]}"
         return

@@ -445,7 +445,7 @@ class Door:
 
     # Who is on the stage
     def client(self, peer=("192.0.2.7", 4711), listener="web"):
-        client = Client(self, h1.Http1(self.runtime.listeners[listener]), peername=peer)
+        client = Client(self, self.runtime.listeners[listener].made(), peername=peer)
         self.clients.append(client)
         client.protocol.connection_made(client)
         return client

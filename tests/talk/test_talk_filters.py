@@ -181,6 +181,14 @@ def test_a_character_set_is_said(filtered, said, expected):
     assert client.answer()["content-type"] == expected
 
 
+def test_parts_are_not_recoded_and_keep_their_boundary(filtered):
+    door = filtered('charset = {name = "a", source = "b", override = true, types = ["*"], maps = {"b a" = {58="59"}}}')
+    client = asked(door)
+    door.backend().answers(b"--1--X", b"Content-Type: multipart/byteranges; boundary=1\r\n")
+    answer = client.answer()
+    assert answer["content-type"] == b"multipart/byteranges; boundary=1" and answer.body == b"--1--X"
+
+
 def test_a_text_is_recoded_even_between_two_bytes_of_a_character(filtered):
     door = filtered('charset = {name = "windows-1251", source = "utf-8"}')
     client = asked(door)

@@ -114,6 +114,8 @@ def test_slashes():
 
 
 def test_too_much_is_a_bad_request_to_nginx():
-    assert read(request(b"/", *[b"x: 1"] * 5), max_fields=5).fault.status == 400
-    assert read(request(b"/", b"x: " + b"y" * 2000), max_head=1024).fault.status == 400
+    assert read(request(b"/", *[b"x: 1"] * 5), max_fields=5).fault.status == 494
+    assert read(request(b"/", b"x: " + b"y" * 2000), max_head=1024).fault.status == 494
+    assert read(request(b"/", b"x: " + b"y" * 61), max_target=64).fault.status == 494
+    assert read(request(b"/", b"x: " + b"y" * 50, b"z: " + b"y" * 50), max_target=64).fault is None
     assert read(request(b"/" + b"x" * 100), max_target=64).fault.status == 414

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.http.encoding import takes_gzip
-from proxy.http.media_types import KNOWN, MediaTypes, TypeList, extension
+from proxy.http.media_types import KNOWN, MediaTypes, TypeList, extension, with_charset
 from proxy.http.pages import page, said
 
 
@@ -63,4 +63,22 @@ def test_pages_of_statuses_that_are_400():
         assert said(status) == 400 and b"<h1>400 Bad Request</h1>" in page(status)
     assert b"<title>400 No required SSL certificate was sent</title>" in page(496)
     assert b"<h1>503 Service Temporarily Unavailable</h1>" in page(503) and said(503) == 503
-    assert b"<title>418 " in page(418) and b"<title>599</title>" in page(599)
+
+
+def test_statuses_of_no_page():
+    assert page(418) == page(422) == page(499) == page(599) == page(508) == b""
+    assert page(429) and page(407) and page(307) and page(507)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (b"text/plain", b"text/plain; charset=x"),
+        (b"text/plain; charset=y", b"text/plain; charset=x"),
+        (b'text/plain;CHARSET="y"; format=flowed', b"text/plain; format=flowed; charset=x"),
+        (b"text/plain; format=flowed", b"text/plain; format=flowed; charset=x"),
+        (b"multipart/byteranges; boundary=1", b"multipart/byteranges; boundary=1"),
+    ],
+)
+def test_a_type_with_a_character_set(kind, said):
+    assert with_charset(kind, b"x") == said

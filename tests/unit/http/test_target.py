@@ -80,6 +80,11 @@ def test_request_lines(line, method, origin, authority):
         (b"GET / HTTP/2.0", faults.VERSION_UNKNOWN),
         (b"GET /%b HTTP/1.1" % (b"a" * 100), faults.TARGET_TOO_LONG),
         (b"CONNECT a:1 HTTP/1.1", faults.METHOD_REFUSED),
+        (b"CONNECT [::1]:1 HTTP/1.1", faults.METHOD_REFUSED),
+        (b"CONNECT / HTTP/1.1", faults.BAD_REQUEST),
+        (b"CONNECT a HTTP/1.1", faults.BAD_REQUEST),
+        (b"CONNECT a: HTTP/1.1", faults.BAD_REQUEST),
+        (b"CONNECT a:99999 HTTP/1.1", faults.BAD_REQUEST),
         (b"TRACE / HTTP/1.1", faults.METHOD_REFUSED),
         (b"get / HTTP/1.1", faults.METHOD_UNKNOWN),
         (b"PRI * HTTP/1.1", faults.METHOD_UNKNOWN),
@@ -90,7 +95,11 @@ def test_refused_lines(line, fault):
 
 
 @pytest.mark.parametrize(
-    "host", [b"a", b"a.b", b"a:80", b"a:", b"[::1]", b"[::1]:8080", b"1.2.3.4:65535", b"a_b", b"%41"]
+    "host",
+    [
+        *(b"a", b"a.b", b"a:80", b"a:", b"[::1]", b"[::1]:8080", b"1.2.3.4:65535", b"a_b", b"%41"),
+        *(b"a.", b"a.:80", b".a", b"[v1.a,b:c]"),
+    ],
 )
 def test_hosts(host):
     assert valid_host(host)
@@ -106,6 +115,13 @@ def test_hosts(host):
         b"a:99999",
         b"a:x",
         b"a:1:2",
+        b".",
+        b".:80",
+        b"a..",
+        b"a..b",
+        b"a..:1",
+        b"[v1.]",
+        b"[v.a]",
         b"[::1",
         b"a/b",
         b"a?b",

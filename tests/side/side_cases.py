@@ -14,10 +14,11 @@ LATE = "Fri, 01 Jan 2038 00:00:00 GMT"
 
 @dataclass(frozen=True)
 class Group:
-    """A configuration and the requests that are made to it, each by its name: (door, bytes)."""
+    """A configuration and the requests that are made to it, each by its name: (door, bytes), or (door, list of bytes)
+    for several on one connection."""
 
     name: str
-    asked: dict[str, tuple[int, bytes]]
+    asked: dict[str, tuple[int, bytes | list[bytes]]]
 
     @property
     def conf(self):
@@ -27,10 +28,20 @@ class Group:
 
 def ask(target, *fields, method="GET", host="localhost", body=b"", version="1.1", door=0):
     """One request; fields as `name: value`."""
-    lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", "Connection: close", *fields]
+    return door, said(target, "Connection: close", *fields, method=method, host=host, body=body, version=version)
+
+
+def said(target, *fields, method="GET", host="localhost", body=b"", version="1.1"):
+    """The bytes of a request behind which the connection may go on."""
+    lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", *fields]
     if body:
         lines.append(f"Content-Length: {len(body)}")
-    return door, ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def talk(*requests):
+    """Several requests on one connection; a text is the target of one."""
+    return 0, [request if isinstance(request, bytes) else said(request) for request in requests]
 
 
 def paths(*targets, **rest):
@@ -83,6 +94,8 @@ NAMES = Group(
             "exact.example", "EXACT.example", "exact.example:8080", "exact.example.", "a.lead.example",
             "a.b.lead.example", "lead.example", "trail.org", "trail.co.uk", "x.both.example", "both.example",
             "ann.re.example", "x.deep.lead.example", "unknown.example", "127.0.0.1", "[::1]", "1.re.example",
+            ".", ".:80", "exact..example", "exact.example..", ".exact.example", "exact.example.:80", "[v1.a]",
+            "exact.example:", "[::1", "exact.example:x",
         )
     }
     | {"none": (0, b"GET / HTTP/1.0\r\n\r\n")},
@@ -285,6 +298,105 @@ MALFORMED = Group(
     },
 )
 
+TAKES = "Accept-Encoding: gzip"
+
+COMPRESSION = Group(
+    "compression",
+    {
+        **paths("/small.txt", "/page.html", "/picture.png", "/empty.txt", "/nothing", "/text", "/short", "/big.bin"),
+        **{f"gzip {path}": ask(path, TAKES) for path in ("/small.txt", "/page.html", "/picture.png", "/empty.txt")},
+        **{f"gzip {path}": ask(path, TAKES) for path in ("/nothing", "/text", "/short", "/big.bin", "/moved", "/none")},
+        **{f"gzip /plain{path}": ask("/plain" + path, TAKES) for path in ("/small.txt", "/page.html", "/unknown.xyz")},
+        **{f"gzip /any{path}": ask("/any" + path, TAKES) for path in ("/small.txt", "/picture.png", "/unknown.xyz")},
+        **{f"gzip /vary{path}": ask("/vary" + path, TAKES) for path in ("/small.txt", "/picture.png")},
+        **{f"no gzip /vary{path}": ask("/vary" + path) for path in ("/small.txt", "/picture.png")},
+        "head": ask("/small.txt", TAKES, method="HEAD"),
+        "part": ask("/small.txt", TAKES, "Range: bytes=0-4"),
+        "not modified": ask("/small.txt", TAKES, f"If-Modified-Since: {LATE}"),
+        "old client": ask("/small.txt", TAKES, version="1.0"),
+        "old client, wanted": ask("/old/small.txt", TAKES, version="1.0"),
+        "several": ask("/small.txt", "Accept-Encoding: br, gzip;q=0.5"),
+        "not wanted": ask("/small.txt", "Accept-Encoding: gzip;q=0, identity"),
+        "anything": ask("/small.txt", "Accept-Encoding: *"),
+        "another's name": ask("/small.txt", "Accept-Encoding: xgzip"),
+        "capitals": ask("/small.txt", "Accept-Encoding: GZip"),
+        "through another proxy": ask("/small.txt", TAKES, "Via: 1.1 x"),
+        "through another proxy, any": ask("/proxied/small.txt", TAKES, "Via: 1.1 x"),
+        "with credentials": ask("/auth/small.txt", TAKES, "Via: 1.1 x", "Authorization: x"),
+        "without credentials": ask("/auth/small.txt", TAKES, "Via: 1.1 x"),
+        "a browser that cannot": ask("/disabled/small.txt", TAKES, "User-Agent: lame"),
+        "a browser that can": ask("/disabled/small.txt", TAKES, "User-Agent: good"),
+        "precompressed": ask("/static/page.html"),
+        "precompressed head": ask("/static/page.html", method="HEAD"),
+        "precompressed always": ask("/always/page.html"),
+        "precompressed always, no such file": ask("/always/other.html"),
+        "precompressed, vary": ask("/static-vary/page.html"),
+        "unpacked": ask("/unpacked/page.html"),
+        "unpacked for nobody": ask("/unpacked/page.html", TAKES),
+        "a backend's": ask("/backend/json", TAKES),
+        "a backend's, tagged": ask("/backend/tagged", TAKES),
+        "a backend's, packed": ask("/backend/gzipped", TAKES),
+        "a backend's, packed, not wanted": ask("/backend/gzipped"),
+        "substituted": ask("/changed/small.txt", TAKES),
+    },
+)
+
+OLD_BROWSER = "User-Agent: Mozilla/4.0 (compatible; MSIE 5.5; Windows 98)"
+SAFARI = "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_6_8) AppleWebKit/534.48 Safari/534.48.3"
+
+CONNECTIONS = Group(
+    "connections",
+    {
+        "twice": talk("/small.txt", "/small.txt"),
+        "as often as may be": talk(*["/small.txt"] * 5),
+        "less often": talk(*["/less/small.txt"] * 4),
+        "more often": talk(*["/more/small.txt"] * 7),
+        "here and there": talk("/more/small.txt", "/more/small.txt", "/less/small.txt", "/more/small.txt"),
+        "once": talk("/once/small.txt", "/small.txt"),
+        "closed by wish": talk(said("/small.txt", "Connection: close"), "/small.txt"),
+        "closed by one wish of several": talk(said("/small.txt", "Connection: x, close"), "/small.txt"),
+        "old client": talk(said("/small.txt", version="1.0"), "/small.txt"),
+        "old client that stays": talk(*[said("/small.txt", "Connection: keep-alive", version="1.0")] * 2),
+        "old client, unknown length": talk(
+            said("/zip/small.txt", "Accept-Encoding: gzip", "Connection: keep-alive", version="1.0"), "/small.txt"
+        ),
+        "in chunks": talk(said("/zip/small.txt", "Accept-Encoding: gzip"), "/small.txt"),
+        "head first": talk(said("/small.txt", method="HEAD"), "/small.txt"),
+        "head in chunks": talk(said("/zip/small.txt", "Accept-Encoding: gzip", method="HEAD"), "/small.txt"),
+        "no time": talk("/zero/small.txt", "/small.txt"),
+        "told how long": talk("/told/small.txt", "/told/small.txt"),
+        "told, but closed": talk(said("/told/small.txt", "Connection: close"), "/small.txt"),
+        "no content": talk("/none", "/small.txt"),
+        "not modified": talk(said("/small.txt", f"If-Modified-Since: {LATE}"), "/small.txt"),
+        "part": talk(said("/small.txt", "Range: bytes=0-4"), "/small.txt"),
+        "not found": talk("/nothing", "/small.txt"),
+        "forbidden": talk("/forbidden", "/small.txt"),
+        "moved": talk("/moved", "/small.txt"),
+        "error": talk("/error", "/small.txt"),
+        "bad": talk("/bad", "/small.txt"),
+        "not there": talk("/unavailable", "/small.txt"),
+        "too large": talk("/toolarge", "/small.txt"),
+        "not implemented": talk("/unknown", "/small.txt"),
+        "late": talk("/late", "/small.txt"),
+        "old browser": talk(said("/small.txt", OLD_BROWSER), "/small.txt"),
+        "old browser's post": talk(said("/return", OLD_BROWSER, method="POST"), "/small.txt"),
+        "old browser's post, kept": talk(said("/any", OLD_BROWSER, method="POST"), "/small.txt"),
+        "safari": talk(said("/safari/small.txt", SAFARI), "/small.txt"),
+        "safari elsewhere": talk(said("/small.txt", SAFARI), "/small.txt"),
+        "chrome": talk(said("/safari/small.txt", SAFARI + " Chrome/1"), "/small.txt"),
+        "post": talk(said("/return", method="POST", body=b"abc"), "/small.txt"),
+        "post of a file": talk(said("/small.txt", method="POST", body=b"abc"), "/small.txt"),
+        "proxied": talk("/proxied", "/small.txt", "/proxied"),
+        "proxied post": talk(said("/proxied", method="POST", body=b"abc"), "/small.txt"),
+        "proxied head": talk(said("/proxied", method="HEAD"), "/proxied"),
+        "proxied, nothing": talk("/proxied/status/304", "/small.txt"),
+        "proxied, error": talk("/proxied/status/500", "/small.txt"),
+        "internal": talk("/folder/", "/small.txt"),
+        "page of an error": talk("/paged", "/small.txt"),
+    },
+)
+
 GROUPS = (
-    RETURN, REWRITE, LOCATIONS, NAMES, FILES, ERRORS, PROXY, ACCESS, DECLARED, LIMITS, HEADERS, VARIABLES, MALFORMED
+    RETURN, REWRITE, LOCATIONS, NAMES, FILES, ERRORS, PROXY, ACCESS, DECLARED, LIMITS, HEADERS, VARIABLES, MALFORMED,
+    CONNECTIONS, COMPRESSION,
 )  # fmt: skip
