@@ -25,7 +25,7 @@ address = "127.0.0.1:{port}"
 [upstream.app]
 servers = [{servers}]
 max_fails = 0
-retry = { floor = 1000 }
+retry = { attempts = 0, floor = 1000 }
 [site.s]
 default = true
 [[site.s.route]]

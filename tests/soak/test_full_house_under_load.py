@@ -20,6 +20,7 @@ from test_deaths_under_load import await_more
 from test_faults_under_load import lost, orphans, repeated, show, stray
 
 OURS = ("503", "504")
+DEATHS = ("502",)
 SHARE = 0.3  # of requests that may be answered by ourselves: while all breakers are open, for a tenth of a second
 ROUNDS = 3 if WHOLE else 1
 MOVED = FULL.replace("upstream.app", "upstream.moved").replace('"app"', '"moved"')
@@ -36,9 +37,19 @@ def unexpected(report: Report) -> Counter[str]:
     for words, number in report.outcomes.items():
         fault, method, outcome = words.split()
         alone = allowed(fault.removeprefix("once-"), method)  # there may be no backend for another attempt
-        if outcome not in (LEFT, *OURS, *allowed(fault, method), *alone) and not stray(words):
+        if outcome not in (LEFT, *OURS, *DEATHS, *allowed(fault, method), *alone) and not stray(words):
             found[words] = number
     return found
+
+
+def deaths(report: Report) -> int:
+    """How many ended with a backend's death though they might have been repeated: attempts and budget are bounded, and
+    the line that makes them generous is away for a part of the time."""
+    return sum(
+        number
+        for words, number in report.outcomes.items()
+        if words.split()[2] in DEATHS and words.split()[2] not in allowed(*words.split()[:2]) and not stray(words)
+    )
 
 
 def ours(report: Report) -> int:
@@ -57,6 +68,7 @@ def judge(reports: list[Report], lines: list[Line], share: float) -> None:
         print(f"{ours(report)} answered by the door itself")
         assert report.violations == [], report.violations[:20]
         assert unexpected(report) == {}
+        assert deaths(report) <= 0.005 * len(report.ends), report.outcomes
         assert ours(report) <= share * len(report.ends), report.outcomes
         assert lost(report, lines) == [] and orphans(report, lines) == []
     assert repeated(lines) == []
