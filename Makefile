@@ -33,7 +33,7 @@ check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/mypy
 
 test-built: $(VENV)/.test $(VENV)/built/.done ## run the tests of whole programs on what pip builds
-	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest tests/live tests/abuse $(ARGS)
+	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest tests/live tests/abuse tests/side $(ARGS)
 
 test-root: $(VENV)/.test ## run what only root may do: sudo make test-root
 	$(BIN)/python -B -m pytest -p no:cacheprovider -m root $(ARGS)

@@ -384,3 +384,44 @@ def test_unknown_names_bite(tmp_path):
         "LIFE.md: there is no Http1.tail",
         "LIFE.md: there is no downstream/h9",
     ]
+
+
+def compiled():
+    """The modules that a build compiles, by dotted name."""
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    found = next(
+        node.value for node in tree.body if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "HOT"
+    )
+    return {path.removesuffix(".py").replace("/", ".") for path in ast.literal_eval(found)}
+
+
+def interpreted_heirs(all_modules, native):
+    """Classes of modules that are not compiled whose base is a compiled class; protocols are not compiled."""
+    protocols = {
+        f"{module.name}.{node.name}"
+        for module in all_modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Protocol" for base in node.bases)
+    }
+    for module in all_modules:
+        if module.name in native:
+            continue
+        names = {name.rpartition(".")[2]: name for _, name in module.imports()}
+        for node in ast.walk(module.tree):
+            for base in node.bases if isinstance(node, ast.ClassDef) else ():
+                full = names.get(getattr(base, "id", ""), "")
+                if full.rpartition(".")[0] in native and full not in protocols:
+                    yield f"{module.place}:{node.lineno}: {node.name} inherits from {full}, which is compiled"
+
+
+def test_no_interpreted_class_inherits_from_a_compiled_one():
+    """mypyc refuses it, and only when the class is used."""
+    native = compiled()
+    all_modules = modules(ROOT)
+    assert native <= {module.name for module in all_modules}
+    assert list(interpreted_heirs(all_modules, native)) == []
+
+
+def test_heirs_bite():
+    native = compiled() - {"proxy.downstream.telling"}
+    assert len(list(interpreted_heirs(modules(ROOT), native))) == 1

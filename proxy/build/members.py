@@ -11,7 +11,7 @@ from time import monotonic
 
 from proxy.config.resolver import Resolver as ResolverTable
 from proxy.config.upstream import Server
-from proxy.policy.backend import Backend, LocalGauge
+from proxy.policy.backend import Backend
 from proxy.policy.balance.sticky import sid_of
 from proxy.shared.arena import GaugeCells, SignCells
 from proxy.upstream.dns import Dns, Found, Service
@@ -21,13 +21,13 @@ from proxy.upstream.resolve import ask_system
 Configure = Callable[[Backend, Server], None]
 
 
-class PartGauge(LocalGauge):
+class PartGauge:
     """What is in flight at one member; it is told to the column of all of them too."""
 
-    __slots__ = ("whole",)
+    __slots__ = ("count", "whole")
 
     def __init__(self, whole: GaugeCells) -> None:
-        super().__init__()
+        self.count = 0
         self.whole = whole
 
     def add(self, n: int) -> None:
@@ -41,6 +41,10 @@ class PartGauge(LocalGauge):
             return False
         self.add(1)
         return True
+
+    def total(self) -> int:
+        """What has been counted."""
+        return self.count
 
 
 class NameSigns:

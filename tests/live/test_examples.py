@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -13,7 +16,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from door import ROOT, Door, backend, fetch, free_port
+from certificates import certify, trusting
+from door import ROOT, Answer, Door, backend, fetch, free_port
+from front import Front
 from wires import CleanDoor, Recorder, Wire, read_response
 
 from proxy.config import model, upstream
@@ -26,6 +31,8 @@ BLOCKS = [
     for path in DOCUMENTS
     for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", path.read_text(), re.M | re.S), 1)
 ]
+NGINX_CONF = ROOT / "config" / "nginx.conf"
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 # What a block that shows one thing may leave out.
 REST = {
     "listen": '[listen.web]\naddress = "127.0.0.1:8080"\n',
@@ -93,6 +100,101 @@ def test_an_example_starts_and_answers(path: Path, tmp_path: Path) -> None:
                     assert found.get("x-frame-options") == b"DENY"
             assert recorder.requests and recorder.wrong == []
             assert fetch(admin, "/metrics").status == 200
+
+
+def moved(front: Front, ports: dict[str, int]) -> str:
+    """The nginx.conf with the paths of a Front and the ports of a test."""
+    folder = front.folder
+    certify(folder)
+    (folder / "static").mkdir()
+    (folder / "static" / "a.css").write_text("body {}")
+    (folder / "mime.types").write_text("types { text/css css; }")
+    text = NGINX_CONF.read_text()
+    user = "user root; " if os.geteuid() == 0 else ""
+    for old, new in (
+        ("worker_processes auto;", f"{user}worker_processes 2;"),
+        ("# daemon off;", "daemon off;"),
+        ("pid /run/frontgate.pid;", "pid nginx.pid;"),
+        ("/var/log/frontgate/", f"{folder}/"),
+        ("/etc/nginx/mime.types", f"{folder}/mime.types"),
+        ("/etc/letsencrypt/live/api.example.com/fullchain.pem", f"{folder}/tls.pem"),
+        ("/etc/letsencrypt/live/api.example.com/privkey.pem", f"{folder}/tls.key"),
+        ("/app/static/", f"{folder}/static/"),
+        ("listen 80;", f"listen 127.0.0.1:{front.port};"),
+        ("listen 443 ssl", f"listen 127.0.0.1:{front.other} ssl"),
+        *((f"server 127.0.0.1:{name}", f"server 127.0.0.1:{port}") for name, port in ports.items()),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+@contextlib.contextmanager
+def nginx_example() -> Iterator[tuple[Front, Recorder]]:
+    """A Front with config/nginx.conf, moved, that is not started yet, and what its backends are asked."""
+    recorder = Recorder()
+    with contextlib.ExitStack() as stack:
+        front = Front("")
+        ports = {name: stack.enter_context(backend(recorder)) for name in ("8001", "8002", "8003")}
+        (front.folder / "nginx.conf").write_text(moved(front, ports))
+        yield front, recorder
+
+
+def asked(connection: http.client.HTTPConnection, path: str) -> Answer:
+    """One request to the site of config/nginx.conf."""
+    connection.request("GET", path, headers={"Host": "api.example.com", "X-Forwarded-For": "1.2.3.4"})
+    return Answer(connection.getresponse())
+
+
+def test_the_nginx_conf_starts_and_answers() -> None:
+    with nginx_example() as (front, recorder), front:
+        plain = fetch(front.port, "/x?y", host="api.example.com")
+        assert (plain.status, plain.headers["Location"]) == (301, "https://api.example.com/x?y")
+        connection = http.client.HTTPSConnection("127.0.0.1", front.other, timeout=10, context=trusting())
+        with contextlib.closing(connection):
+            for path in ("/some/where", "/least-conn/a", "/ip-hash/a", "/weighted/a"):
+                found = asked(connection, path)
+                assert (found.status, found.body.decode()) == (200, path)
+                assert found.headers["X-Frame-Options"] == "DENY"
+                assert found.headers["X-Content-Type-Options"] == "nosniff"
+            found = asked(connection, "/static/a.css")
+            assert (found.status, found.body, found.headers["Content-Type"]) == (200, b"body {}", "text/css")
+            assert found.headers["Cache-Control"] == "max-age=2592000"
+            statuses = [200]
+            while statuses[-1] == 200 and len(statuses) < 500:
+                statuses.append(asked(connection, "/api/x").status)
+            assert statuses[-1] == 429 and len(statuses) >= 1 + 21 + 1
+        assert recorder.wrong == []
+        for request in recorder.requests:
+            assert request.get("x-forwarded-for") == b"127.0.0.1" and request.get("x-forwarded-proto") == b"https"
+            assert request.get("connection") is None  # kept, and nothing is upgraded that did not ask for it
+
+
+def test_the_nginx_conf_passes_check_and_is_converted() -> None:
+    with nginx_example() as (front, _):
+        command = [sys.executable, "-P", "-m", "proxy.cli"]
+        for name in ("nginx.conf", "frontgate.toml"):
+            checked = subprocess.run(
+                [*command, "check", "-c", str(front.folder / name)],
+                cwd=ROOT,
+                env=front.environment,
+                capture_output=True,
+                text=True,
+            )
+            warnings = [one for one in checked.stderr.splitlines() if "frontgate has no HTTP/2" not in one]
+            assert (checked.returncode, warnings) == (0, [])
+            converted = [*command, "convert", str(front.folder / "nginx.conf")]
+            text = subprocess.run(converted, cwd=ROOT, env=front.environment, capture_output=True, text=True)
+            assert text.returncode == 0 and 'servers = ["127.0.0.1:' in text.stdout
+            (front.folder / "frontgate.toml").write_text(text.stdout)
+
+
+@pytest.mark.debian
+def test_nginx_itself_takes_the_nginx_conf() -> None:
+    with nginx_example() as (front, _):
+        command = [NGINX, "-t", "-p", f"{front.folder}/", "-c", f"{front.folder}/nginx.conf"]
+        tested = subprocess.run(command, capture_output=True, text=True)
+        assert tested.returncode == 0 and "[warn]" not in tested.stderr, tested.stderr
 
 
 def test_there_are_examples() -> None:

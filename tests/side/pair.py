@@ -154,7 +154,7 @@ def start(name, command, text, folder, ports, files, backend):
         [*command, "-p", f"{folder}/", "-c", str(folder / "nginx.conf")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": os.environ.get("FRONTGATE_UNDER_TEST", str(Path(__file__).parents[2]))},
     )
     deadline = time.monotonic() + PATIENCE
     while not (folder / "pid").exists():
