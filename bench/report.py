@@ -14,9 +14,11 @@ CAVEATS = {
     "Python client and the limit of handshakes/s; the CPU column is the measure.",
     "download": "nginx buffers in memory only (`proxy_max_temp_file_size 0`); the backend is nginx with sendfile.",
     "upload": "Streamed by all (`proxy_request_buffering off` in nginx).",
-    "static-large": "nginx uses sendfile.",
-    "gzip": "A file, zipped anew for each request, level 1 as by default.",
-    "locations": "One nginx.conf in both. frontgate remembers what a path led to.",
+    "static": "nginx has its cache of open files on, as frontgate always has.",
+    "static-large": "Both use sendfile.",
+    "gzip": "A file, level 1 as by default: nginx zips it for each request, frontgate keeps the zipped form of a small "
+    "file that has not changed.",
+    "locations": "One nginx.conf in both. frontgate remembers what a path led to, so this is its best case.",
     "idle": "Growth of the process tree's memory from before to after the connections were opened and answered once "
     "each. The connection table that nginx and HAProxy allocate at their start is not in it, nor is the memory "
     "of the kernel (socket buffers).",

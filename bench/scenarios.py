@@ -44,8 +44,8 @@ SCENARIOS = (
     Scenario("upload", "10 MB upload", path="/upload", upload=True, connections=4),
     Scenario("idle", "Memory of idle keep-alive connections", load="idle", connections=1000),
     Scenario("idle-tls", "Memory of idle keep-alive connections, TLS", load="idle", tls=True, connections=1000),
-    Scenario("static", "File of 1 KB, keep-alive", origin="none", path="/small.txt"),
-    Scenario("static-large", "File of 10 MB", origin="none", path="/large.txt", connections=4),
+    Scenario("static", "File of 1 KB, keep-alive", origin="none", path="/files/small.txt"),
+    Scenario("static-large", "File of 10 MB", origin="none", path="/files/large.txt", connections=4),
     Scenario(
         "gzip",
         "20 KB of JSON, zipped",
