@@ -43,6 +43,7 @@ HOT = [
     "proxy/policy/balance/round_robin.py",
     "proxy/policy/balance/least_conn.py",
     "proxy/policy/balance/random_two.py",
+    "proxy/policy/balance/peak_ewma.py",
     "proxy/policy/balance/least_time.py",
     "proxy/upstream/group.py",
     "proxy/upstream/pool.py",

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -86,9 +87,10 @@ class Server:
     ports: list[int]
     process: subprocess.Popen = field(repr=False)
 
-    def ask(self, request, door=0, method=b"GET"):
-        """Send raw bytes to one of the doors, and read one answer."""
-        with socket.create_connection(("127.0.0.1", self.ports[door]), timeout=PATIENCE) as connection:
+    def ask(self, request, door=0, secure=False):
+        """Send raw bytes to one of the doors, over TLS if asked to, and read one answer."""
+        with socket.create_connection(("127.0.0.1", self.ports[door]), timeout=PATIENCE) as plain:
+            connection = over_tls(plain, request) if secure else plain
             connection.sendall(request)
             return read_answer(connection, request.split(b" ", 1)[0])
 
@@ -104,16 +106,23 @@ class Server:
                     told.append(Told(0, [], b""))
         return told
 
-    def tell(self, asked, door=0):
+    def tell(self, asked, door=0, secure=False):
         """What it answers to a request, or to several on one connection, with its names and ports made alike."""
         if isinstance(asked, bytes):
-            return self.ask(asked, door).likened(self.ports)
+            return self.ask(asked, door, secure).likened(self.ports)
         return [one.likened(self.ports) for one in self.talk(asked, door)]
 
     def end(self):
         """Stop it, and see that it stops."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE)
+
+
+def over_tls(plain, request):
+    """A connection with the handshake done; the name in Host is asked for, and nothing is verified."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(plain, server_hostname=re.search(rb"Host: ([^:\r]*)", request)[1].decode() or None)
 
 
 def read_answer(connection, method=b"GET"):

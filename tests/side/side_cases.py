@@ -19,6 +19,7 @@ class Group:
 
     name: str
     asked: dict[str, tuple[int, bytes | list[bytes]]]
+    secure: bool = False  # over TLS, unless the name of a request begins with "plain"
 
     @property
     def conf(self):
@@ -65,6 +66,7 @@ REWRITE = Group(
     {
         **paths("/outer/x?y=1", "/last/a?b=c", "/drop/a?b=c", "/break/a", "/redirect/a%20b?c=d", "/permanent/a?b"),
         **paths("/http/x", "/loop", "/named/one/two", "/if?a=1", "/if?b=two words", "/if?c=xyz", "/if?d=upper"),
+        **paths("/inside/x", "/into/x", "/into-here/x", "/into-args?x=/inside/y"),
         **paths("/if", "/if?e=no", "/header?x=1", "/header", "/stop", "/args?old=1", "/if?a=0", "/redirect/%e2%82%ac"),
         "post": ask("/if", method="POST", body=b"x"),
         "cookie": ask("/if", "Cookie: other=1; id=abc; x=y"),
@@ -124,6 +126,10 @@ FILES = Group(
         "range malformed": ask("/small.txt", "Range: bytes=x"),
         "range of another unit": ask("/small.txt", "Range: lines=1-2"),
         "ranges too many": ask("/ranges/small.txt", "Range: bytes=0-1,3-4"),
+        **{f"range {way}": ask(f"/{way}/small.txt", "Range: bytes=0-4") for way in ("slow", "unchunked", "set")},
+        **{f"range of much {way}": ask(f"/{way}/big.bin", "Range: bytes=9-99") for way in ("slow", "unchunked", "set")},
+        **{f"range beyond {way}": ask(f"/{way}/small.txt", "Range: bytes=9999-") for way in ("slow", "unchunked")},
+        **{f"expires in {e}": ask(f"/asked/small.txt?e={e}") for e in ("1h", "99999999d", "999999999999999999y")},
         "ranges none": ask("/noranges/small.txt", "Range: bytes=0-1"),
         "range if etag": ask("/small.txt", "Range: bytes=0-4", 'If-Range: "no"'),
         "range if date": ask("/small.txt", "Range: bytes=0-4", f"If-Range: {OLD}"),
@@ -151,6 +157,10 @@ ERRORS = Group(
     "error pages",
     {
         **paths("/403", "/404", "/410", "/500", "/401", "/402", "/local", "/off", "/nothing", "/404.html"),
+        **paths(
+            "/made/x?a=b", "/made/%252e%252e/%252e%252e/made-inside/x", "/made/a%3Fb", "/made/100%2525", "/made/a%20b"
+        ),
+        **paths("/led/%2525252e%2525252e/small.txt", "/led/small.txt"),
         **paths("/proxied/status/404", "/proxied/status/500", "/proxied/status/200", "/passed/status/404"),
         "head": ask("/nothing", method="HEAD"),
         "post": ask("/404", method="POST", body=b"x"),
@@ -396,7 +406,41 @@ CONNECTIONS = Group(
     },
 )
 
+TLS = Group(
+    "tls",
+    {
+        **paths("/", "/verify", "/session", "/moved", "/proxied/x", "/nothing"),
+        "other name": ask("/", host="other.example"),
+        "other name, verified": ask("/", host="verified.example"),
+        "unknown name": ask("/", host="unknown.example"),
+        "head": ask("/", method="HEAD"),
+        "plain": ask("/"),
+        "plain, post": ask("/", method="POST", body=b"abc"),
+    },
+    secure=True,
+)
+
+UPSTREAMS = Group(
+    "upstreams",
+    {
+        **paths(
+            "/first/x",
+            "/down/x",
+            "/backup/x",
+            "/none/x",
+            "/alone/x",
+            "/hash/x?a",
+            "/once/x",
+            "/off/x",
+            "/500/status/500",
+        ),
+        **paths("/mirrored/x", "/limited/small.txt", "/404/status/404"),
+        "post": ask("/first/x", method="POST", body=b"abc"),
+        "post, not repeated": ask("/403/status/403", method="POST", body=b"abc"),
+    },
+)
+
 GROUPS = (
     RETURN, REWRITE, LOCATIONS, NAMES, FILES, ERRORS, PROXY, ACCESS, DECLARED, LIMITS, HEADERS, VARIABLES, MALFORMED,
-    CONNECTIONS, COMPRESSION,
+    CONNECTIONS, COMPRESSION, TLS, UPSTREAMS,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import os
 import shutil
 
 import pytest
+import trustme
 from differences import DIFFERENT
 from pair import NGINX, Backend, both
 from side_cases import GROUPS
@@ -42,6 +43,11 @@ def files(tmp_path_factory):
         "zipped/page.html.gz": gzip.compress(b"<p>zipped</p>\n", mtime=0),
         "users": b"ann:{PLAIN}secret\n",
     }
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "*.example")
+    texts["server.pem"] = b"".join(one.bytes() for one in issued.cert_chain_pems)
+    texts["server.key"] = issued.private_key_pem.bytes()
+    texts["authority.pem"] = authority.cert_pem.bytes()
     for name, content in texts.items():
         (root / name).write_bytes(content)
         os.utime(root / name, (LONG_AGO, LONG_AGO))
@@ -84,7 +90,8 @@ def pairs(tmp_path_factory, files, backend):
 def test_the_same(pairs, group, name):
     door, request = BY_NAME[group].asked[name]
     nginx, ours = pairs(group)
-    theirs, own = nginx.tell(request, door), ours.tell(request, door)
+    secure = BY_NAME[group].secure and not name.startswith("plain")
+    theirs, own = nginx.tell(request, door, secure), ours.tell(request, door, secure)
     if (group, name) in DIFFERENT:
         assert own != theirs, f"no longer different: {DIFFERENT[group, name]}"
         return
