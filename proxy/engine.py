@@ -19,6 +19,7 @@ from proxy.http.answer import Answer
 from proxy.http.message import ResponseHead
 from proxy.http.render import REASONS, answer_of, kept_of
 from proxy.policy import attempts
+from proxy.policy.pattern import Endless
 from proxy.policy.retry import NO
 from proxy.verdict import AGAIN, PARKED, Reply, Verdict
 
@@ -30,16 +31,19 @@ def advance(exchange: Exchange) -> None:
     """A request head has been read and its route found, or what the exchange was parked for has come: go through the
     steps that are left, of which the iterator is the cursor, and on to the destination."""
     verdict: Verdict = AGAIN
-    while verdict is AGAIN:
-        verdict = None
-        for step in exchange.pending:
-            verdict = step(exchange)
-            if verdict is not None:
-                break
-    if verdict is None:
-        exchange.route.destination.send(exchange)
-    elif isinstance(verdict, Reply):
-        reply(exchange, verdict)
+    try:
+        while verdict is AGAIN:
+            verdict = None
+            for step in exchange.pending:
+                verdict = step(exchange)
+                if verdict is not None:
+                    break
+        if verdict is None:
+            exchange.route.destination.send(exchange)
+        elif isinstance(verdict, Reply):
+            reply(exchange, verdict)
+    except Endless as problem:
+        endless(exchange, problem)
 
 
 def enter(exchange: Exchange, route: Route) -> None:
@@ -55,9 +59,11 @@ def enter(exchange: Exchange, route: Route) -> None:
 
 
 def fits(exchange: Exchange) -> Verdict:
-    """A step of routes that are entered late: a body that its route does not take ends the exchange."""
-    internal = exchange.course is not None and exchange.course.internal
-    if exchange.fields.length > exchange.route.max_body and not internal:
+    """A step of routes that are entered late: a body that its route does not take ends the exchange, however it came
+    here. Error pages and requests of our own only carry the length of a body that was weighed before."""
+    course = exchange.course
+    weighed = course is not None and (course.failed or course.inner)
+    if exchange.fields.length > exchange.route.max_body and not weighed:
         failed(exchange, faults.BODY_TOO_LARGE)
         return PARKED
     return None
@@ -91,11 +97,26 @@ def reply(exchange: Exchange, answer: Reply) -> None:
         exchange.downstream.last()
         finish(exchange)
     elif answers is None:
-        exchange.status = answer.status
-        exchange.downstream.reply(exchange, answer)
-        finish(exchange)
+        plain(exchange, answer)
     else:
-        replied(exchange, answer, answers)
+        try:
+            replied(exchange, answer, answers)
+        except Endless as problem:
+            endless(exchange, problem)
+
+
+def plain(exchange: Exchange, answer: Reply) -> None:
+    """Answer without pages and filters."""
+    exchange.status = answer.status
+    exchange.downstream.reply(exchange, answer)
+    finish(exchange)
+
+
+def endless(exchange: Exchange, problem: Endless) -> None:
+    """A search of an expression was given up, so nobody knows what the configuration wants of this exchange: a plain
+    500, since a page or a filter could lead where a match would have forbidden to go."""
+    problem.tell(exchange.clock.now)
+    failed(exchange, faults.ENDLESS)
 
 
 def replied(exchange: Exchange, answer: Reply, answers: Answers) -> None:
@@ -129,6 +150,7 @@ def through(exchange: Exchange, answer: Answer, body: bytes, end: bool) -> None:
     if course is not None and course.kept:
         kept, course.kept = course.kept, ()
         answer.keep(kept)
+    exchange.ended = 0.0  # it may have been that of an answer which was dropped for this one
     client = below = last = exchange.downstream
     for change in answers.filters if answers is not None else ():
         made = change(exchange, answer, client)
@@ -160,7 +182,11 @@ def answered(exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> 
         if end:
             finish(exchange)
         return True
-    return changed(exchange, head, body, end, answers)
+    try:
+        return changed(exchange, head, body, end, answers)
+    except Endless as problem:
+        endless(exchange, problem)
+        return False
 
 
 def changed(exchange: Exchange, head: ResponseHead, body: bytes, end: bool, answers: Answers) -> bool:
@@ -250,6 +276,8 @@ def failed(exchange: Exchange, fault: Fault) -> None:
         exchange.status = exchange.status or fault.status
         exchange.downstream.abort()
         finish(exchange)
+    elif fault is faults.ENDLESS:
+        plain(exchange, Reply(fault.status))
     else:
         reply(exchange, Reply(fault.status, fields=fault.fields, close=fault.blame is faults.CLIENT))
 
@@ -307,7 +335,10 @@ def finish(exchange: Exchange) -> None:
     if exchange.backend is not None:
         settle(exchange)
     for observe in exchange.route.observers:
-        observe(exchange)
+        try:
+            observe(exchange)
+        except Endless as problem:  # a line of a log is lost, and all else is done
+            problem.tell(exchange.finished)
     exchange.body = b""
     if exchange.store is not None:
         exchange.store.close()

@@ -308,6 +308,7 @@ class Exchange:
         "limit_status",
         "line",
         "link",
+        "outgoing",
         "pending",
         "queue",
         "queued",
@@ -369,6 +370,7 @@ class Exchange:
         self.request_id: bytes = b""
         self.holds: tuple[bytes, ...] = ()  # keys that it is counted under while it is in flight
         self.course: Course | None = None  # where it is led, if its line and route are not all
+        self.outgoing: Outgoing | None = None  # what its route composed for the latest attempt
         self.source: ResponseHead | None = None  # the backend's head, where somebody may ask for it
         self.answer: ResponseHead | None = None  # the head that was sent, likewise
         self.limit_status: str = ""  # passed, delayed or rejected (and dry runs), for the log

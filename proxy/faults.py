@@ -105,6 +105,7 @@ NO_SOCKET: Final = Fault(
 DEADLINE: Final = Fault("deadline", PROXY, 504, "no answer before the deadline of the request")
 NO_SPACE: Final = Fault("no_space", PROXY, 503, "no room to keep the request body", fields=b"Retry-After: 10\r\n")
 UNRESOLVED: Final = Fault("unresolved", PROXY, 502, "name of the backend could not be resolved")
+ENDLESS: Final = Fault("endless", PROXY, 500, "a regular expression of the configuration found no end")
 NO_ROUTE: Final = Fault("no_route", PROXY, 404, "no route for this path")
 
 TABLE: Final = {fault.name: fault for fault in list(globals().values()) if isinstance(fault, Fault)}

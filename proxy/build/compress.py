@@ -5,13 +5,15 @@ Rules: `first` are those that see a head before fields are added to it, `last` t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from proxy.build.parts import Parts, Spot
 from proxy.config.compress import Charset as CharsetTable
 from proxy.config.compress import Compress, Redirects
 from proxy.config.compress import Pace as PaceTable
+from proxy.config.script import Operation
+from proxy.config.site import Route, Site
 from proxy.content import charset
 from proxy.content.accepting import Accepting
 from proxy.content.charset import Charset, Recoding
@@ -25,6 +27,9 @@ from proxy.content.trailers import AddedTrailers, unchunked
 from proxy.exchange import Filter
 from proxy.http.media_types import TypeList
 from proxy.http.ranges import UNLIMITED
+from proxy.policy.pattern import pattern
+
+RATE: Final = "limit_rate"
 
 
 def own(spot: Spot) -> list[Filter]:
@@ -57,10 +62,11 @@ def last(parts: Parts, spot: Spot, others: bool) -> list[Filter]:
         pairs = [(parts.template(one), parts.template(other)) for one, other in texts.replace]
         filters.append(Substitute(pairs, TypeList(texts.types), once=texts.once, dated=texts.last_modified))
     filters += _compressing(spot)
+    behind = [*_trailers(parts, spot), *_paces(parts, spot)]
     forced = spot.said("force_ranges", False)
-    if others or filters or forced or spot.said("add_trailers", ()):
+    if others or filters or forced or behind:  # where there is any filter, this one does ranges
         filters.append(Ranges(spot.said("max_ranges", UNLIMITED), forced))
-    return filters + _trailers(parts, spot) + _paces(parts, spot)
+    return filters + behind
 
 
 def _trailers(parts: Parts, spot: Spot) -> list[Filter]:
@@ -91,11 +97,33 @@ def _paces(parts: Parts, spot: Spot) -> list[Filter]:
     filters: list[Filter] = []
     parking = parts.place.parking
     table: PaceTable | None = spot.said("pace", None)
-    if table is None and parts.vocabulary.declares("limit_rate"):
+    if table is None and parts.vocabulary.declares("limit_rate") and _sets_rate(spot.table):
         table = PaceTable(rate="0")
     if table is not None:
         filters.append(Pace(parts.template(table.rate), parts.template(table.after), parking))
     return filters
+
+
+def _sets_rate(site: Site) -> bool:
+    """Whether a route of the site can be entered with a rate that steps have said: all of them may lead to it."""
+    return _sets(site) or any(_sets_under(route) for route in site.route)
+
+
+def _sets_under(route: Route) -> bool:
+    return _sets(route) or any(_sets_under(one) for one in route.route)
+
+
+def _sets(scope: Site | Route) -> bool:
+    asked = scope.auth_request
+    return _sets_in(scope.script) or (asked is not None and any(name.lower() == RATE for name in asked.set))
+
+
+def _sets_in(operations: Sequence[Operation]) -> bool:
+    """By name, by a group of an expression, or under a condition."""
+    return any(
+        (one.set or "").lower() == RATE or f"<{RATE}>" in f"{one.rewrite}{one.if_}".lower() or _sets_in(one.do)
+        for one in operations
+    )
 
 
 def _charset(parts: Parts, table: CharsetTable) -> Charset:
@@ -127,5 +155,5 @@ def compression(spot: Spot) -> Compress:
 def accepting(spot: Spot) -> tuple[Accepting, bool]:
     """For whom answers are compressed, and whether they say that they depend on it."""
     table = compression(spot)
-    unless = [re.compile(one.encode(), re.IGNORECASE) for one in table.unless]
+    unless = [pattern(one, True) for one in table.unless]
     return Accepting(int(table.http[-1]), table.proxied, unless), table.vary

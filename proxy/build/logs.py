@@ -30,6 +30,7 @@ class Logs:
         self._vocabulary = vocabulary
         self._files = files
         self._made: dict[AccessLog, Observer] = {}
+        self.asks = model.log.style == "nginx"  # lines may ask for anything: those of errors do under nginx.conf
         self._door: tuple[Observer, ...] | None = None
 
     def observers(self, tables: Sequence[AccessLog] | None) -> tuple[Observer, ...]:
@@ -46,6 +47,7 @@ class Logs:
         if found is None:
             observer = self._named(table) if "$" in table.path else self._written(table.format, self._write(table))
             if table.if_ is not None:
+                self.asks = True
                 observer = Conditional(self._vocabulary.template(table.if_), observer)
             found = self._made[table] = observer
         return found
@@ -70,6 +72,7 @@ class Logs:
 
     def _named(self, table: AccessLog) -> Observer:
         """A log whose path holds variables."""
+        self.asks = True
         path, files, line = self._vocabulary.template(table.path), self._files, self._line(table.format)
         folder, most, least = table.folder, table.keep_open, table.keep_after
 
@@ -80,6 +83,7 @@ class Logs:
         return observe
 
     def _line(self, form: str) -> Line:
+        self.asks = True
         found = self._model.log.formats.get(form)
         if found is not None:
             return LogLine(found.text, self._vocabulary.getter, found.escape)

@@ -6,7 +6,6 @@ filter, and costs what it always has. Keys of a site hold for a route that does 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -24,7 +23,7 @@ from proxy.exchange import Destination, Exchange, Step
 from proxy.http.escape import unescaped
 from proxy.http.outgoing import Place
 from proxy.policy.accel import Accel
-from proxy.policy.pattern import pattern
+from proxy.policy.pattern import Pattern, pattern
 from proxy.policy.request import Composer, Target
 from proxy.policy.template import Template
 from proxy.upstream.dns import Dns
@@ -203,14 +202,14 @@ def _after(parts: Parts, table: SwapTable, domain: bool) -> Template:
     return parts.template(table.to.removeprefix(".") if dotless else table.to)
 
 
-def _beginning(parts: Parts, text: str, domain: bool = False) -> Template | re.Pattern[bytes]:
+def _beginning(parts: Parts, text: str, domain: bool = False) -> Template | Pattern:
     if text.startswith("~"):
         return pattern(text[1:].removeprefix("*"), domain or text.startswith("~*"))
     return parts.template(text.removeprefix(".") if domain else text)
 
 
 def _flags(parts: Parts, table: CookieFlags) -> Flags:
-    cookie: Template | re.Pattern[bytes]
+    cookie: Template | Pattern
     cookie = pattern(table.cookie[1:], True) if table.cookie.startswith("~") else parts.template(table.cookie)
     return Flags(cookie, [parts.template(flag) for flag in table.flags])
 

@@ -66,8 +66,8 @@ class Runtime:
         self._dropped = {place: backend for place, backend in living.items() if backend not in adopted}
         kept = Kept(place.clock, place.wheel, place.parking, model.http.bare_lf == "accept")
         self.standing = Standing(place, self.ledger)
-        logs = Logs(model, place, words, self.log_files)
-        parts = Parts(model, place, self.ledger, self.limits, self.upstreams, logs, words, kept, self.standing)
+        self._logs = Logs(model, place, words, self.log_files)
+        parts = Parts(model, place, self.ledger, self.limits, self.upstreams, self._logs, words, kept, self.standing)
         maker = SiteMaker(parts)
         sites = maker.sites()
         made.balance(parts.vocabulary)
@@ -139,6 +139,7 @@ class Runtime:
             listener.configure(sites, reader, timeouts, trust, self.spools, self.model.buffer.answer)
             most = table.http.max_requests if table is not None else None
             listener.most_requests = (http.max_requests if most is None else most) or ANY
+            listener.remembers = self._logs.asks
             listeners[name] = listener
         return listeners
 

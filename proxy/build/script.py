@@ -13,7 +13,7 @@ from proxy.build.parts import Parts, Spot
 from proxy.config.script import Operation as Table
 from proxy.course import Course
 from proxy.exchange import Exchange
-from proxy.policy.pattern import pattern, remember
+from proxy.policy.pattern import Pattern, pattern, remember
 from proxy.policy.script import Condition, If, Operation, Return, Rewrite, Set, Stop
 from proxy.policy.template import Getter, Template, Vocabulary
 from proxy.policy.variables.request import uri
@@ -119,7 +119,7 @@ def _equal(getter: Getter, right: Template, negated: bool) -> Condition:
     return lambda exchange, course: ((getter(exchange) or b"") == right(exchange)) is not negated
 
 
-def _matching(getter: Getter, expression: re.Pattern[bytes], negated: bool) -> Condition:
+def _matching(getter: Getter, expression: Pattern, negated: bool) -> Condition:
     def holds(exchange: Exchange, course: Course) -> bool:
         match = expression.search(getter(exchange) or b"")
         if match is not None:

@@ -6,7 +6,6 @@ and for requests that came by a proxy (Via), only answers that the words of `pro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -14,6 +13,7 @@ from proxy.exchange import Exchange
 from proxy.http.answer import Answer
 from proxy.http.conditional import UNKNOWN, parse_date
 from proxy.http.encoding import takes_gzip
+from proxy.policy.pattern import Pattern
 
 MEMO: Final = 256
 _CONTROLS: Final = (b"no-cache", b"no-store", b"private")
@@ -24,7 +24,7 @@ class Accepting:
 
     __slots__ = ("_known", "_minor", "_proxied", "_unless")
 
-    def __init__(self, minor: int, proxied: Collection[str], unless: Sequence[re.Pattern[bytes]]) -> None:
+    def __init__(self, minor: int, proxied: Collection[str], unless: Sequence[Pattern]) -> None:
         self._known: dict[bytes, bool] = {}  # Accept-Encoding values seen, of which there are few
         self._minor = minor
         self._proxied = frozenset(proxied)

@@ -2,7 +2,8 @@
 
 Rules: nginx's: only 200, 403 and 404, of certain types, not small, not encoded already. The length is no
 longer known, the tag is weakened, and parts cannot be had. What is to reach the client as it comes (`Answer.live`) is
-flushed with every part, so that event streams go on working.
+flushed with every part, so that event streams go on working. What a slow client has not taken yet is kept packed, and
+its backend is held; behind a pace, which does that itself, all that one read unpacks to waits unpacked.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
+from proxy import engine
 from proxy.content.accepting import Accepting
 from proxy.content.filter import Passing
+from proxy.content.pace import Paced
 from proxy.exchange import Downstream, Exchange
 from proxy.http.answer import Answer
 from proxy.http.conditional import weakened
 from proxy.http.media_types import TypeList
 from proxy.http.message import ResponseHead
+from proxy.parties import Link
 
 STATUSES: Final = (200, 403, 404)
 WBITS: Final = 31  # 32 KB of window, in gzip's format
 MEMORY: Final = 8
 PROBE: Final = Answer(200, b"OK", (), -1)  # that nothing is known of
-MOST: Final = 1 << 20  # bytes that one part may unpack to at a time
+MOST: Final = 1 << 16  # bytes that one part may unpack to at a time
 
 
 class Gzip:
@@ -83,7 +87,10 @@ class Gunzip:
             return below
         answer.remove(b"content-encoding")
         rewritten(answer)
-        return below if exchange.line.method == b"HEAD" else Unpacking(below)
+        if exchange.line.method == b"HEAD":
+            return below
+        answer.live = True  # what waits, waits here
+        return Unpacking(below, exchange)
 
 
 def vary(answer: Answer) -> None:
@@ -138,38 +145,100 @@ class Compressing(Passing):
 
 
 class Unpacking(Passing):
-    """Unpacks a body on its way; one that is broken breaks the answer off."""
+    """Unpacks a body on its way; one that is broken breaks the answer off. It stands in the place of the link: what a
+    client does not take stays packed, for it may be a thousand times as much."""
 
-    __slots__ = ("_broken", "_unpacker")
+    __slots__ = (
+        "_blocked", "_broken", "_busy", "_end", "_exchange", "_late", "_packed", "_trailers", "_unpacker", "_yields",
+        "link"
+    )  # fmt: skip
 
-    def __init__(self, below: Downstream) -> None:
+    def __init__(self, below: Downstream, exchange: Exchange) -> None:
         super().__init__(below)
+        self._exchange = exchange
         self._unpacker = zlib.decompressobj(WBITS)
-        self._broken = False
+        self._packed = self._trailers = b""
+        self._blocked = self._broken = self._busy = self._end = False
+        self._late = False  # the backend was done before us
+        self._yields = False  # stands in the place of the link
+        self.link: Link | None = None  # the backend's, until it has sent all
 
     def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
         """The head, and the first of the body."""
-        first, rest = self._unpack(body, MOST)
-        whole = end and not rest and self._whole()
+        below = self.below
+        while isinstance(below, Passing) and not isinstance(below, Paced):
+            below = below.below
+        self._yields = not isinstance(below, Paced)  # that one keeps what waits, and holds the link itself
+        if self._yields:
+            self.link, exchange.link = exchange.link, Holding(self)
+        first, self._packed = self._unpack(body, MOST)
+        whole = end and not self._packed and self._whole()
+        if whole:
+            self._release()
         self.below.head(exchange, head, first, whole)
         if not whole:
-            self._more(rest, end)
+            self.body(b"", end)
 
     def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
         """More of it."""
-        self._more(data, end, trailers)
+        if not self._broken:
+            self._packed += data
+        self._trailers += trailers
+        if end:
+            self._end, self.link = True, None
+            if self._yields:
+                self._exchange.link = Holding(self)
+        self.pump()
 
-    def _more(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
-        """Send part by part what a part unpacks to, which may be a thousand times as much."""
-        while data and not self._broken:
-            part, data = self._unpack(data, MOST)
+    def behind(self) -> bool:
+        """Whether something is left."""
+        if self._packed and not self._broken:
+            self._late = True
+            return True
+        return self.below.behind()
+
+    def block(self, on: bool) -> None:
+        """The client does not keep up, or does again."""
+        self._blocked = on
+        if not on:
+            self.pump()
+        if self.link is not None and on:
+            self.link.hold()
+        elif self.link is not None and not self._blocked:
+            self.link.release()
+
+    def drop(self) -> Link | None:
+        """The exchange is over; gives back the backend's link."""
+        link, self.link = self.link, None
+        self._packed = b""
+        self._broken = True
+        return link
+
+    def pump(self) -> None:
+        """Send part by part what is there, as the client takes it."""
+        exchange = self._exchange
+        if self._busy or exchange.finished:
+            return
+        self._busy = True
+        while self._packed and not self._blocked and not self._broken:
+            part, self._packed = self._unpack(self._packed, MOST)
             if part:
                 self.below.body(part, False)
-        if self._broken or (end and not self._whole()):
+        self._busy = False
+        if self._broken or (self._end and not self._packed and not self._whole()):
             self._broken = True
+            self._release()
             self.below.abort()
-        elif end:
-            self.below.body(b"", True, trailers)
+        elif self._end and not self._packed:
+            self._release()
+            self.below.body(b"", True, self._trailers)
+            if self._late and not exchange.finished and not self.below.behind():
+                engine.finish(exchange)
+
+    def _release(self) -> None:
+        """Nothing is left: the link is what it was."""
+        if isinstance(self._exchange.link, Holding):
+            self._exchange.link = self.link
 
     def _whole(self) -> bool:
         return not self._broken and self._unpacker.eof
@@ -186,3 +255,32 @@ class Unpacking(Passing):
             self._broken = True
             return b"", b""
         return part, self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
+
+
+class Holding:
+    """The link of an exchange whose answer is unpacked."""
+
+    __slots__ = ("_unpacking",)
+
+    def __init__(self, unpacking: Unpacking) -> None:
+        self._unpacking = unpacking
+
+    def body(self, data: bytes, end: bool) -> None:
+        """More of the request's body."""
+        link = self._unpacking.link
+        if link is not None:
+            link.body(data, end)
+
+    def hold(self) -> None:
+        """The client does not keep up."""
+        self._unpacking.block(True)
+
+    def release(self) -> None:
+        """It does again."""
+        self._unpacking.block(False)
+
+    def abort(self) -> None:
+        """The exchange is over."""
+        link = self._unpacking.drop()
+        if link is not None:
+            link.abort()

@@ -6,12 +6,12 @@ together again only if something has changed, so that any other stays as it was,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from proxy.content.swaps import Swaps
 from proxy.exchange import Exchange
+from proxy.policy.pattern import Pattern
 from proxy.policy.template import Template
 
 Attribute = tuple[bytes, bytes | None]
@@ -31,13 +31,13 @@ class Flags:
 
     __slots__ = ("_cookie", "_flags")
 
-    def __init__(self, cookie: Template | re.Pattern[bytes], flags: Sequence[Template]) -> None:
+    def __init__(self, cookie: Template | Pattern, flags: Sequence[Template]) -> None:
         self._cookie = cookie
         self._flags = tuple(flags)
 
     def matches(self, exchange: Exchange, name: bytes) -> bool:
         """Whether they are meant for a cookie of this name."""
-        if isinstance(self._cookie, re.Pattern):
+        if isinstance(self._cookie, Pattern):
             return self._cookie.search(name) is not None
         return self._cookie(exchange).lower() == name.lower()
 

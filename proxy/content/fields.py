@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.exchange import Downstream, Exchange
 from proxy.http.answer import Answer
+from proxy.http.headers import unbroken
 from proxy.policy.template import Template
 
 GOOD: Final = frozenset((200, 201, 204, 206, 301, 302, 303, 304, 307, 308))
@@ -35,7 +36,7 @@ class AddedFields:
                 continue
             if self._asks:  # what has been added so far
                 exchange.answer = answer.sealed()
-            text = value(exchange).replace(b"\r", b"").replace(b"\n", b"")
+            text = unbroken(value(exchange))
             if name.lower() in ONLY:
                 answer.remove(name.lower())
             if text:

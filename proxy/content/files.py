@@ -64,7 +64,9 @@ class Settings:
 class Files:
     """Answers with files. `parts` sends ranges where no filter of the route does it."""
 
-    __slots__ = ("_base", "_find", "_fleeting", "_kept", "_parts", "_settings", "_shelf", "_soon", "_sort", "_steady")
+    __slots__ = (
+        "_base", "_cuts", "_find", "_fleeting", "_kept", "_parts", "_settings", "_shelf", "_soon", "_sort", "_steady"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class Files:
         self._kept = (shelf.section(), shelf.section())  # as they are, and compressed
         self._steady: bool | None = None  # what its filters do is the same each time; not known yet
         self._fleeting = False  # for a second only
+        self._cuts = True  # ranges, where no filter does
         self._sort: Callable[[Exchange], int] | None = None  # which of the sections the client gets; -1: neither
         self._find = find
         self._soon = soon
@@ -240,11 +243,12 @@ class Files:
                 os.close(file.descriptor)
                 unchanged(exchange, status, answer)
                 return
-        answer.seeks = not filters or file.found.st_size > SMALL
+        answer.seeks = self._cuts or file.found.st_size > SMALL
         if not filters:
             edit(answer, exchange)
+        if self._cuts:
             self._parts(exchange, answer, exchange.downstream)
-        if not filters and answer.status == 416:
+        if self._cuts and answer.status == 416:
             os.close(file.descriptor)
             whole = b"Content-Range: bytes */%d\r\n" % file.found.st_size
             engine.reply(exchange, Reply(416, fields=whole))
@@ -286,6 +290,7 @@ class Files:
     def _study(self, filters: Sequence[Filter]) -> None:
         """Look at what the filters of the route do."""
         self._steady = all(getattr(one, "steady", False) for one in filters)
+        self._cuts = not any(isinstance(one, Parts) for one in filters)
         self._fleeting = any(isinstance(one, Expiry) for one in filters)
         self._sort = next((one.sort for one in filters if isinstance(one, Gzip)), None)
 

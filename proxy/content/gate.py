@@ -15,6 +15,7 @@ from proxy.clock import Parking
 from proxy.content.subrequest import Ways, inner
 from proxy.content.user_file import UserFiles
 from proxy.exchange import Exchange
+from proxy.http.headers import unbroken
 from proxy.http.message import quoted
 from proxy.policy.access import Rules, refused
 from proxy.policy.passwords import credentials
@@ -206,7 +207,7 @@ def _late(exchange: Exchange, answer: Reply) -> None:
 
 def _challenge(realm: bytes) -> Reply:
     """A 401 that says what is asked for; a realm can end neither its quotation nor its line."""
-    said = realm.replace(b"\r", b"").replace(b"\n", b"").replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    said = unbroken(realm).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return Reply(401, fields=b'WWW-Authenticate: Basic realm="%b"\r\n' % said)
 
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from proxy import engine
 from proxy.clock import Parking
-from proxy.config.units import size
 from proxy.content.filter import Passing
 from proxy.exchange import Downstream, Exchange
 from proxy.http.answer import Answer
 from proxy.http.message import ResponseHead
 from proxy.parties import Link
+from proxy.policy.rates import rate as rate_of
 from proxy.policy.template import Template
 
 STEP: Final = 0.1  # seconds between two parts
@@ -37,22 +37,14 @@ class Pace:
         """Have the body slowed down."""
         if self._backends and exchange.backend is None:
             return below
-        rate = number(self._rate(exchange))
         course = exchange.course
-        if course is not None and not self._backends:
-            rate = number(course.values.get("limit_rate") or b"") or rate
+        rate = None if course is None or self._backends else rate_of(course.values.get("limit_rate"))
+        if rate is None:  # what steps say counts for more, if it is a rate; 0 is one
+            rate = rate_of(self._rate(exchange))
         if not rate:
             return below
         answer.live = True  # what waits, waits here
-        return Paced(below, exchange, rate, number(self._after(exchange)), self._parking)
-
-
-def number(text: bytes) -> int:
-    """Bytes; 0 for what is no size."""
-    try:
-        return size(text.decode("latin-1"))
-    except ValueError:
-        return 0
+        return Paced(below, exchange, rate, rate_of(self._after(exchange)) or 0, self._parking)
 
 
 class Paced(Passing):

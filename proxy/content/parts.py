@@ -144,7 +144,7 @@ class Sliced(Passing):
         """What is wanted of more of it."""
         data = self._cut(data, end)
         if data or end:
-            self.below.body(data, end)
+            self.below.body(data, end, trailers)
 
     def _cut(self, data: bytes, end: bool) -> bytes:
         first = self._pieces[0]

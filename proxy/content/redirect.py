@@ -7,9 +7,9 @@ from typing import Any
 from proxy import engine, faults
 from proxy.exchange import Exchange
 from proxy.http.escape import escaped_path
+from proxy.http.headers import unbroken
 from proxy.http.target import host_name
 from proxy.policy import attempts
-from proxy.policy.script import unbroken
 from proxy.verdict import Reply
 
 

@@ -14,6 +14,7 @@ from proxy.content.swaps import Swaps
 from proxy.exchange import Downstream, Exchange, Filter
 from proxy.http.answer import Answer
 from proxy.http.media_types import with_charset
+from proxy.http.memo import Memo
 from proxy.http.message import Field, ResponseHead
 from proxy.http.response import EVENTS
 from proxy.policy.script import course_of
@@ -23,7 +24,6 @@ ONCE: Final = frozenset(
 )
 """Fields of which nginx takes the first alone."""
 CHANGING: Final = frozenset((b"location", b"refresh", b"set-cookie"))
-MEMO: Final = 512  # heads
 
 
 class Proxied:
@@ -44,7 +44,7 @@ class Proxied:
         self._hidden = frozenset(hidden) if hidden is not None else None
         self._redirects = redirects
         self._cookies = cookies
-        self._memo: dict[ResponseHead, tuple[Field, ...]] = {}  # what has become of heads that come again
+        self._memo: Memo[ResponseHead, tuple[Field, ...]] = Memo()  # what has become of heads that come again
         self._absolute = absolute  # writes a path of ours with scheme and host
         self._accel = accel
         self._ignored = frozenset(ignored)
@@ -69,9 +69,8 @@ class Proxied:
         if self._absolute is not None and answer.get(b"location") != place:
             self._absolute(exchange, answer, below)
         if not any(name in CHANGING or name.startswith(b"x-accel-") for name, _ in source.fields):
-            if len(self._memo) >= MEMO:
-                self._memo.clear()
-            self._memo[source] = tuple(answer.fields)  # the same for everybody, whenever it comes again
+            # The same for everybody, whenever it comes again.
+            self._memo.remember(source, tuple(answer.fields), len(source.known_as))
         return below
 
     def _hide(self, exchange: Exchange, answer: Answer) -> None:

@@ -14,13 +14,13 @@ from proxy import engine
 from proxy.course import Course
 from proxy.exchange import Exchange, Route
 from proxy.http.escape import escaped_path
+from proxy.http.memo import Memo
 from proxy.http.message import RequestFields, RequestLine, ResponseHead
 from proxy.http.render import answer_of
 from proxy.http.request import judge_request
 from proxy.parties import Connection
 from proxy.verdict import Reply, Verdict
 
-MEMO: Final = 512  # fields without a body that are remembered
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection", b"te"))
 
 Then = Callable[[Exchange], None]
@@ -157,13 +157,11 @@ def bodiless(fields: RequestFields) -> RequestFields:
     if found is None:
         raw = [field for field in fields.fields if field[0] not in _FRAMING]
         found = judge_request(raw)
-        if len(_bodiless) >= MEMO:
-            _bodiless.clear()
-        _bodiless[fields] = found
+        _bodiless.remember(fields, found, fields.size)
     return found
 
 
-_bodiless: dict[RequestFields, RequestFields] = {}
+_bodiless: Memo[RequestFields, RequestFields] = Memo()
 
 
 class Mirror:

@@ -6,11 +6,11 @@ that matches counts. What is written can end no line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from proxy.exchange import Exchange
-from proxy.policy.pattern import remember
+from proxy.http.headers import unbroken
+from proxy.policy.pattern import Pattern, remember
 from proxy.policy.script import course_of
 from proxy.policy.template import Template
 
@@ -21,14 +21,14 @@ class Swap:
 
     __slots__ = ("_domain", "_pattern", "_to")
 
-    def __init__(self, pattern: Template | re.Pattern[bytes], to: Template, domain: bool = False) -> None:
+    def __init__(self, pattern: Template | Pattern, to: Template, domain: bool = False) -> None:
         self._pattern = pattern
         self._to = to
         self._domain = domain
 
     def __call__(self, exchange: Exchange, text: bytes) -> bytes | None:
         """The text with its replacement; None when it does not match."""
-        if isinstance(self._pattern, re.Pattern):
+        if isinstance(self._pattern, Pattern):
             match = self._pattern.search(text)
             if match is None:
                 return None
@@ -54,5 +54,5 @@ class Swaps:
         for swap in self._swaps:
             found = swap(exchange, text)
             if found is not None:
-                return found.translate(None, b"\r\n\0")
+                return unbroken(found)
         return None

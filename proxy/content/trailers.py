@@ -12,6 +12,7 @@ from proxy.content.fields import GOOD
 from proxy.content.filter import Passing
 from proxy.exchange import Downstream, Exchange
 from proxy.http.answer import Answer
+from proxy.http.headers import unbroken
 from proxy.http.message import ResponseHead
 from proxy.policy.script import course_of
 from proxy.policy.template import Template
@@ -68,7 +69,7 @@ class Trailing(Passing):
         values = course_of(self._exchange).values  # where $sent_trailer_name finds them
         lines: list[bytes] = []
         for name, template in self._fields:
-            value = template(self._exchange).replace(b"\r", b"").replace(b"\n", b"")
+            value = unbroken(template(self._exchange))
             if value:
                 lines.append(b"%b: %b\r\n" % (name, value))
                 variable = "sent_trailer_" + name.decode("latin-1").lower().replace("-", "_")

@@ -68,6 +68,8 @@ class Http1(Writer):
         transport.set_write_buffer_limits(high=PART, low=PART // 4)
         self.client = client if self.proxied is None else self.listener.introduced(client, self.proxied)
         self.due = self.clock.now + self.listener.timeouts.client_header
+        if self.listener.remembers:
+            self._connection = self.listener.facts(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whomever."""
@@ -114,8 +116,12 @@ class Http1(Writer):
             self.due = NEVER
         elif self._slow is not None and self._slow.moves():
             self.due = now + self._slow.patience
+        elif exchange is not None and self._slow is not None:
+            engine.failed(exchange, faults.CLIENT_STALLED)
         elif exchange is not None:
-            engine.failed(exchange, faults.CLIENT_STALLED if self._slow is not None else faults.BODY_TIMEOUT)
+            self.due = NEVER  # an error page that takes a while has bounds of its own
+            if self._upload is not None:
+                self._upload.fail(faults.BODY_TIMEOUT)
         elif self._blocked:
             self.abort()
         elif self._begun:
@@ -209,12 +215,12 @@ class Http1(Writer):
         fault, fields = exchange.fault, exchange.fields
         if fault is None and (fields.length > 0 or fields.chunked):
             self._upload = upload = Upload(exchange, self.listener.spools)
-            if fields.length <= exchange.route.max_body:
-                data = self._take(exchange, upload, data)
-                if self.exchange is not exchange:
-                    return data
-            else:
-                fault = faults.BODY_TOO_LARGE
+            if fields.length > exchange.route.max_body:
+                upload.fail(faults.BODY_TOO_LARGE)
+                return b""
+            data = self._take(exchange, upload, data)
+            if self.exchange is not exchange or upload.failed:
+                return data
         elif fields.expects and fault is None and head.line.minor and self.transport is not None:
             self.transport.write(CONTINUE)  # of a body that is empty: we need not, but some wait
         if fault is not None:

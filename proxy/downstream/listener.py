@@ -30,6 +30,7 @@ from proxy.http.proxy_protocol import Proxied
 from proxy.http.render import render_identity
 from proxy.http.target import valid_host
 from proxy.parties import Client, Connection
+from proxy.policy.pattern import Endless
 from proxy.policy.routing import Sites
 from proxy.timeouts import Timeouts
 
@@ -103,6 +104,7 @@ class Listener:
         "most_requests",
         "name",
         "reader",
+        "remembers",
         "scheme",
         "server",
         "sites",
@@ -121,6 +123,7 @@ class Listener:
         self.wheel = wheel
         self.connections: set[Http1 | Doorstep | Leave] = set()
         self.most_requests = ANY
+        self.remembers = False  # a log may ask for a connection's facts when it is gone
         self.server: asyncio.Server | Heralds | None = None
         self._count = counter
         self._serial = 0
@@ -175,8 +178,11 @@ class Listener:
             connection.drain()
 
     def route(self, head: RequestHead) -> object:
-        """The route of a request head, which the head remembers."""
-        head.route = route = self.sites.site(head.fields.host).route(head.line.path)
+        """The route of a request head, which the head remembers if it was found."""
+        try:
+            head.route = route = self.sites.site(head.fields.host).route(head.line.path)
+        except Endless as problem:
+            return self.sites.unknown(problem)
         head.sites = self.sites
         return route
 
@@ -220,8 +226,9 @@ class Listener:
         """What is known of a connection beyond its client, for those who ask."""
         peer = transport.get_extra_info("peername") if transport is not None else None
         own = transport.get_extra_info("sockname") if transport is not None else None
-        address, port = (peer[0], peer[1]) if isinstance(peer, tuple) else ("unix:", 0)
         server, server_port = (own[0], own[1]) if isinstance(own, tuple) else (f"unix:{own or ''}", 0)
+        nobody = "-" if isinstance(own, tuple) else "unix:"  # it was reset before we looked, or has no address
+        address, port = (peer[0], peer[1]) if isinstance(peer, tuple) else (nobody, 0)
         known = Connection(address.partition("%")[0].encode(), port, server.partition("%")[0].encode(), server_port)
         self._serial += 1
         known.serial = self._serial

@@ -123,6 +123,8 @@ class SlowClient:
         """More of the answer has come."""
         if self._spool is None:
             self._transport.write(part)
+            if self._transport.get_write_buffer_size() > PART:  # whoever was released has sent too much already
+                self._hold()
         elif not self._spool.add(part):
             log.debug("a backend is held for a slow client: %s", self._spool.trouble)
             self._spool.add(part, must=True)
@@ -143,8 +145,9 @@ class SlowClient:
             self._held = False
             if exchange.link is not None:
                 exchange.link.release()
-        if exchange.ended and not self.left:
-            engine.finish(exchange)
+        if exchange.ended and not self.left and exchange.link is None:  # else a filter has more of it
+            if not exchange.finished:
+                engine.finish(exchange)
             return False
         return not self.left and transport.get_write_buffer_size() <= PART
 

@@ -26,6 +26,7 @@ from proxy.http.target import host_name, valid_host
 from proxy.openssl.files import opened
 from proxy.openssl.library import LIBRARY, HelloCallback, inner_of, python_of
 from proxy.openssl.setting import needs_library, takes_file
+from proxy.policy.pattern import Endless
 from proxy.policy.routing import Route, Site, Sites
 
 __all__ = ["Certificates", "Pems", "certificates", "read_pems"]
@@ -104,7 +105,11 @@ class Certificates:
     def _greeted(self, connection: int, alert: Any, _: object) -> int:
         """A client has sent its first message: 1 to go on, 0 to refuse with an alert."""
         name = _asked(connection)
-        found = self._memo.get(name) or self.find(name)
+        try:
+            found = self._memo.get(name) or self.find(name)
+        except Endless:  # whose rules hold for the client cannot be known
+            alert[0] = INTERNAL_ERROR
+            return 0
         if found.reject:
             alert[0] = UNRECOGNIZED_NAME
             return 0
@@ -129,7 +134,10 @@ class Certificates:
         """The same by Python's means alone."""
         asked = (name or "").encode("ascii", "replace")
         asked = asked if _sound(asked) else b""
-        found = self.find(asked)
+        try:
+            found = self.find(asked)
+        except Endless:
+            return INTERNAL_ERROR
         if found.reject:
             return UNRECOGNIZED_NAME
         connection.context = found.ssl

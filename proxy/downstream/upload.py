@@ -4,6 +4,7 @@ Rules: a body that is to be whole before a backend gets any of it is gathered, i
 goes straight to the exchange's link; until there is one it waits in the exchange, and past STUFFED bytes the client is
 held. A body over the route's limit ends the exchange, and so does one that comes slower than `min_rate` without our
 asking for it: GRACE seconds are free, and what came more than two WINDOWs ago is forgotten, so that nobody can save up.
+An exchange fails by its body once: it may live on to make an error page, and then the rest of the body is dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy import engine, faults
+from proxy.clock import NEVER
 from proxy.downstream.spool import Spool, Spools
 from proxy.exchange import Exchange
 from proxy.faults import Fault
@@ -24,11 +26,12 @@ WINDOW: Final = 15.0
 
 
 class Upload:
-    """A request body. `expects`: the client waits for 100 (Continue); `gathers`: it is to be whole first."""
+    """A request body. `expects`: the client waits for 100 (Continue); `gathers`: it is to be whole first; `failed`: the
+    exchange has failed by it."""
 
     __slots__ = (
         "_body", "_counted", "_exchange", "_held", "_mark", "_marked", "_spools", "_started", "_store", "expects",
-        "gathers",
+        "failed", "gathers",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, spools: Spools) -> None:
@@ -38,6 +41,7 @@ class Upload:
         self._spools = spools
         self._store: Spool | None = None
         self.gathers = False
+        self.failed = False
         self._body = body_of(fields.length, fields.chunked)
         self.expects = fields.expects and exchange.line.minor == 1
         self._started = self._mark = exchange.clock.now  # since when its rate is judged, and will be next
@@ -56,7 +60,9 @@ class Upload:
             self._counted = self._marked = self._exchange.body_in
 
     def patience(self) -> float:
-        """Until when more of it has to come."""
+        """Until when more of it has to come; NEVER if nobody waits for it any more."""
+        if self.failed:
+            return NEVER
         exchange = self._exchange
         timeouts = exchange.route.timeouts
         until = exchange.clock.now + timeouts.client_body
@@ -68,8 +74,10 @@ class Upload:
     def take(self, data: bytes) -> bytes:
         """Take the body's part of `data` and pass it on or keep it; gives back what comes behind the body.
 
-        The exchange may have failed after this.
+        The exchange may have failed after this, see `failed`.
         """
+        if self.failed:
+            return b""
         exchange, body = self._exchange, self._body
         data = body.feed(data)
         exchange.body_in += len(data)
@@ -77,7 +85,7 @@ class Upload:
             self.expects = False
         fault = self._fault()
         if fault is not None:
-            engine.failed(exchange, fault)
+            self.fail(fault)
             return b""
         if body.done:
             exchange.trailers = body.trailers
@@ -95,6 +103,11 @@ class Upload:
                 exchange.downstream.hold()
         return body.rest
 
+    def fail(self, fault: Fault) -> None:
+        """The exchange fails by its body: what else comes of that is dropped."""
+        self.failed = True
+        engine.failed(self._exchange, fault)
+
     def _gather(self, exchange: Exchange, data: bytes) -> None:
         """Keep a part; when it was the last one, the exchange goes on."""
         store = self._store
@@ -105,7 +118,7 @@ class Upload:
         if store is None:
             exchange.body += data
         elif data and not store.add(data):
-            engine.failed(exchange, faults.NO_SPACE)
+            self.fail(faults.NO_SPACE)
             return
         if exchange.upload_done:
             engine.resume(exchange)

@@ -14,6 +14,7 @@ from typing import Final
 from proxy.http.message import Field
 
 UNKNOWN: Final = -1  # a time that nobody has told
+_LAST: Final = 253402300799  # the last second of the year 9999
 _DAYS: Final = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _NUMBERS: Final = {name: number for number, name in enumerate(_MONTHS, 1)}
@@ -26,8 +27,9 @@ CONDITIONS: Final = frozenset(
 
 
 def http_date(seconds: float) -> bytes:
-    """A time as fields have it (IMF-fixdate)."""
-    at = datetime.fromtimestamp(int(seconds), UTC)
+    """A time as fields have it (IMF-fixdate), which knows the years from 1970 to 9999: others are the nearest of these,
+    as in nginx (ngx_gmtime)."""
+    at = datetime.fromtimestamp(min(max(0, int(seconds)), _LAST), UTC)
     return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
         _DAYS[at.weekday()], at.day, _MONTHS[at.month - 1], at.year, at.hour, at.minute, at.second
     )  # fmt: skip

@@ -19,11 +19,14 @@ ACCESS: Final = "access"
 MODIFIED: Final = "modified"
 DAILY: Final = "daily"
 
-_UNITS: Final = {
-    "y": 31536000.0, "M": 2592000.0, "w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "": 1.0
+_UNITS: Final = {  # in thousandths, so that long spans are exact
+    "y": 31536000000, "M": 2592000000, "w": 604800000, "d": 86400000, "h": 3600000, "m": 60000, "s": 1000, "ms": 1,
+    "": 1000,
 }  # fmt: skip
+_LONGEST: Final = (1 << 63) - 1  # seconds: what nginx can count
 _SPAN: Final = re.compile(r"(?:\d+(?:ms|[yMwdhms])? *)+", re.ASCII)
 _SPAN_PART: Final = re.compile(r"(\d+)(ms|[yMwdhms])?", re.ASCII)
+_DIGITS: Final = 19  # of one number in a span
 _DAY: Final = 86400
 
 
@@ -54,7 +57,11 @@ def read(text: str) -> Expires:
 def _span(text: str) -> int:
     if not _SPAN.fullmatch(text):
         raise ValueError('must be a time such as "30d", "modified +1h", "@15h30m", "epoch", "max" or "off"')
-    return int(sum(int(count) * _UNITS[unit] for count, unit in _SPAN_PART.findall(text)))
+    parts: list[tuple[str, str]] = _SPAN_PART.findall(text)
+    seconds = sum(int(count[:_DIGITS]) * _UNITS[unit] for count, unit in parts) // 1000
+    if seconds > _LONGEST or any(len(count) > _DIGITS for count, _ in parts):
+        raise ValueError("must be a time that can be counted")
+    return seconds
 
 
 def fields(rule: Expires, now: float, modified: int = UNKNOWN) -> tuple[bytes, bytes]:
@@ -72,7 +79,7 @@ def fields(rule: Expires, now: float, modified: int = UNKNOWN) -> tuple[bytes, b
         until = now + rule.seconds
     age = until - now
     cache = b"no-cache" if rule.seconds < 0 or age < 0 else b"max-age=%d" % age
-    return http_date(max(0, until)), cache
+    return http_date(until), cache
 
 
 def _next(now: float, seconds: int) -> int:

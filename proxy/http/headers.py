@@ -68,6 +68,11 @@ NOT_TRAILERS: Final = NOT_FORWARDED | {
 }
 
 
+def unbroken(value: bytes) -> bytes:
+    """A text as the value of a field: without what would end its line (RFC 9110 section 5.5), or blanks around it."""
+    return value.translate(None, b"\r\n\0").strip(b" \t")
+
+
 def folded(name: bytes) -> bytes:
     """A name as it looks to a program that makes one sign of all that may join words (`X_Real.IP`)."""
     return name.replace(b"_", b"-").replace(b".", b"-")

@@ -12,6 +12,8 @@ import select
 import stat
 from typing import Final
 
+from proxy.observe.opened import descriptor
+
 FULL: Final = 1 << 20  # bytes that are kept for a log that does not take them
 
 
@@ -77,7 +79,7 @@ class LogFile:
         if self.path == "-":
             fd = 1
         else:
-            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fd = descriptor(self.path)
         if self._fd > 1:
             os.close(self._fd)
         self._fd = fd

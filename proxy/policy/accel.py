@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.exchange import Exchange, Route
+from proxy.http.escape import unescaped
 from proxy.http.message import ResponseHead
+from proxy.policy.rates import rate
 from proxy.policy.script import course_of, sent_to
 from proxy.verdict import Reply
 
@@ -45,22 +47,22 @@ class Accel:
         if course.left < 0:
             return Reply(500)  # a backend that leads back to itself
         course.kept = tuple([(KEPT[name], value) for name, value in head.fields if name in KEPT])
-        rate = head.get(b"x-accel-limit-rate")
-        if rate is not None:
-            course.values["limit_rate"] = rate  # counts for more than what the other route says
+        asked = head.get(b"x-accel-limit-rate")
+        if rate(asked) is not None:
+            course.values["limit_rate"] = asked  # counts for more than what the other route says
         if place.startswith(b"@"):
             course.internal = True
             return self._named.get(place[1:].decode("latin-1")) or Reply(500)
-        if not safe(place):
+        path, _, args = place.partition(b"?")
+        path = unescaped(path)  # once: what is encoded behind that is the name of a file
+        if not safe(path):
             return Reply(404)
-        sent_to(course, place)
+        sent_to(course, path, args)
         if exchange.line.method != b"HEAD":
             course.method = b"GET"
         return self._find(exchange)
 
 
-def safe(place: bytes) -> bool:
-    """Whether it is a path of the site that leads nowhere upwards, as ngx_http_parse_unsafe_uri sees it."""
-    path = place.partition(b"?")[0].replace(b"%2e", b".").replace(b"%2E", b".").replace(b"%2f", b"/")
-    steps = path.replace(b"%2F", b"/").split(b"/")
-    return place.startswith(b"/") and b".." not in steps and b"\0" not in path and b"%00" not in path
+def safe(path: bytes) -> bool:
+    """Whether a decoded path is one of the site that leads nowhere upwards, as ngx_http_parse_unsafe_uri sees it."""
+    return path.startswith(b"/") and b".." not in path.split(b"/") and b"\0" not in path

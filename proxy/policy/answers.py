@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from proxy.exchange import Exchange, Filter, Route
+from proxy.http.headers import unbroken
 from proxy.http.message import ResponseHead
 from proxy.policy.accel import Accel
-from proxy.policy.script import course_of, sent_to, unbroken
+from proxy.policy.script import course_of, sent_to
 from proxy.policy.template import Template
 from proxy.verdict import Reply
 
@@ -46,7 +47,8 @@ class ErrorPage:
         if self._named is not None:
             course.internal = True
             return self._named()
-        sent_to(course, place)
+        path, _, args = place.partition(b"?")  # as it is: ngx_http_split_args decodes nothing
+        sent_to(course, path, args)
         if exchange.line.method != b"HEAD":
             course.method = b"GET"
         return find(exchange)

@@ -36,7 +36,7 @@ def attempt(exchange: Exchange, status: int) -> Attempt:
         made.response = over - began
     if exchange.connected >= began > 0.0:
         made.connect = exchange.connected - began
-        made.sent = _sent(exchange, made.label)
+        made.sent = _sent(exchange)
     if exchange.answered >= began > 0.0:
         made.header = exchange.answered - began
         made.length = exchange.body_out
@@ -44,13 +44,14 @@ def attempt(exchange: Exchange, status: int) -> Attempt:
     return made
 
 
-def _sent(exchange: Exchange, label: bytes) -> int:
-    """Bytes of the request; a composer is asked once more, for nobody has kept what it wrote."""
-    composer = exchange.route.composer
-    if composer is None:
+def _sent(exchange: Exchange) -> int:
+    """Bytes of the request; 0 while it is being composed, of values that may ask for this."""
+    if exchange.route.composer is None:
         head = len(exchange.line.head) + len(exchange.fields.forward) + len(exchange.client.identity)
         return head + len(exchange.request_id) + 4 + exchange.body_in
-    outgoing = composer(exchange, label)
+    outgoing = exchange.outgoing
+    if outgoing is None:
+        return 0
     return len(outgoing.head) + (exchange.body_in if outgoing.body is None else len(outgoing.body))
 
 
@@ -59,6 +60,7 @@ def close(exchange: Exchange, status: int) -> None:
     made = attempt(exchange, status)
     made.response = exchange.clock.now - exchange.attempted
     course_of(exchange).attempts += (made,)
+    exchange.outgoing = None
 
 
 def nobody(exchange: Exchange, label: bytes, status: int) -> None:
@@ -74,6 +76,7 @@ def turn(exchange: Exchange) -> None:
     if not closed(exchange):
         course.attempts += (attempt(exchange, answered(exchange)),)
     course.attempts += (None,)
+    exchange.outgoing = None
 
 
 def closed(exchange: Exchange) -> bool:

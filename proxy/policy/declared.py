@@ -6,7 +6,6 @@ asked for first and remembered for the request, unless it is volatile. One that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -14,7 +13,7 @@ from proxy.exchange import Exchange
 from proxy.policy.forwarded import Trusted, behind
 from proxy.policy.intervals import NONE, Intervals, bare_address
 from proxy.policy.names import Names
-from proxy.policy.pattern import remember
+from proxy.policy.pattern import Pattern, remember
 from proxy.policy.script import course_of
 from proxy.policy.template import Template
 
@@ -66,7 +65,7 @@ class Cases:
         self,
         source: Template,
         texts: Mapping[bytes, Template],
-        patterns: Sequence[tuple[re.Pattern[bytes], Template]],
+        patterns: Sequence[tuple[Pattern, Template]],
         default: Template,
         hostnames: bool = False,
     ) -> None:

@@ -7,9 +7,10 @@ Prefixes are found by their lengths, so it costs as much with a thousand of them
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar
+
+from proxy.policy.pattern import Pattern
 
 Target = TypeVar("Target")
 
@@ -29,7 +30,7 @@ class Location(Generic[Target]):
         kind: str,
         path: bytes,
         target: Target,
-        pattern: re.Pattern[bytes] | None = None,
+        pattern: Pattern | None = None,
         inside: Sequence[Location[Target]] = (),
     ) -> None:
         self.kind = kind

@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.exchange import Exchange
 from proxy.policy.names import Names
-from proxy.policy.pattern import pattern
+from proxy.policy.pattern import Pattern, pattern
 
 NONE: Final = "none"  # a request without the field is expected
 BLOCKED: Final = "blocked"  # one without a scheme too: something in between has taken it away
@@ -26,9 +26,7 @@ class Referers:
 
     __slots__ = ("_blocked", "_names", "_none", "_own", "_patterns")
 
-    def __init__(
-        self, words: Sequence[str], names: Sequence[bytes] = (), own: Sequence[re.Pattern[bytes]] = ()
-    ) -> None:
+    def __init__(self, words: Sequence[str], names: Sequence[bytes] = (), own: Sequence[Pattern] = ()) -> None:
         """ValueError for an expression that is none."""
         self._none = NONE in words
         self._blocked = BLOCKED in words

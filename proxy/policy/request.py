@@ -14,13 +14,13 @@ from typing import Final
 
 from proxy.exchange import Exchange
 from proxy.http.escape import escaped_path
-from proxy.http.headers import OURS, TOKEN, connection_options, has_option
+from proxy.http.headers import OURS, TOKEN, connection_options, has_option, unbroken
+from proxy.http.memo import Memo
 from proxy.http.message import RequestFields
 from proxy.http.outgoing import Outgoing, Place
 from proxy.http.request import UPGRADE, WEBSOCKET, switches, upgrades
 from proxy.policy.template import Template
 
-MEMO: Final = 512  # heads whose passed lines are remembered
 NOT_PASSED: Final = frozenset(
     (
         b"connection", b"content-length", b"expect", b"host", b"http2-settings", b"keep-alive", b"proxy",
@@ -29,7 +29,6 @@ NOT_PASSED: Final = frozenset(
 )  # fmt: skip
 """What nginx does not pass unless it is set; and httpoxy's field."""
 FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
-_BREAKS: Final = b"\r\n\0"
 _UNFIT: Final = re.compile(rb"[\x00-\x20\x7f]")  # what may not stand in a request target
 
 
@@ -110,7 +109,7 @@ class Composer:
         self._underscores = underscores
         self.least = least
         self.links = links
-        self._lines: dict[RequestFields, bytes] = {}
+        self._lines: Memo[RequestFields, bytes] = Memo()
 
     def __call__(self, exchange: Exchange, host: bytes) -> Outgoing:
         """A request; `host` is the address of the backend that gets it."""
@@ -166,16 +165,16 @@ class Composer:
 
     def _plain_lines(self, exchange: Exchange, host: bytes, lines: list[bytes]) -> None:
         """Host, and what is set."""
-        asked = clean(self._host(exchange), b"") if self._host is not None else b""
+        asked = unbroken(self._host(exchange)) if self._host is not None else b""
         if not asked and (self._host is None or self._minor):
-            asked = self.whereto(exchange, host).host
+            asked = unbroken(self.whereto(exchange, host).host)  # a part of a URL with variables, perhaps
         if asked:
             lines.append(b"Host: %b\r\n" % asked)
         for one in self._rendered:
             if isinstance(one, bytes):
                 lines.append(one)
                 continue
-            value = clean(one[1](exchange), b"")
+            value = unbroken(one[1](exchange))
             if value:
                 lines.append(b"%b: %b\r\n" % (one[0], value))
 
@@ -200,9 +199,7 @@ class Composer:
                 and name not in options
                 and (self._underscores or not (b"_" in name or b"." in name))
             )
-            if len(self._lines) >= MEMO:
-                self._lines.clear()
-            self._lines[fields] = known
+            self._lines.remember(fields, known, fields.size)
         return known
 
     def _own_lines(self, exchange: Exchange, host: bytes, lines: list[bytes]) -> None:
@@ -217,9 +214,9 @@ class Composer:
             passed += UPGRADE
         passed = exchange.route.request_edits.edit(passed)
         passed += client.identity + exchange.request_id + b"\r\n"
-        changes = [(name, clean(template(exchange), b"")) for name, template in self._fields]
+        changes = [(name, unbroken(template(exchange))) for name, template in self._fields]
         if self._host is not None:
-            changes.insert(0, (b"Host", clean(self._host(exchange), host)))
+            changes.insert(0, (b"Host", unbroken(self._host(exchange)) or host))
         gone = FRAMING | self._named | ({b"host"} if self._host is not None else frozenset())
         lines += [b"%b: %b\r\n" % change for change in changes if change[1]]
         lines += [line + b"\r\n" for line in passed.split(b"\r\n")[:-1] if line.partition(b":")[0].lower() not in gone]
@@ -229,14 +226,9 @@ def _rendered(name: bytes, value: Template) -> bytes | tuple[bytes, Template]:
     """A field whose value is always the same, as the line that it is."""
     if value.constant is None:
         return name, value
-    fixed = clean(value.constant, b"")
+    fixed = unbroken(value.constant)
     return b"%b: %b\r\n" % (name, fixed) if fixed else b""
 
 
 def _has_body(exchange: Exchange) -> bool:
     return exchange.fields.chunked or exchange.fields.length >= 0
-
-
-def clean(value: bytes, empty: bytes) -> bytes:
-    """A value for a field: without anything that would end its line."""
-    return value.translate(None, _BREAKS).strip(b" \t") or empty

@@ -7,7 +7,7 @@ names and paths as MEMO holds; the memo is emptied when it is full.
 
 from __future__ import annotations
 
-import re
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from proxy.http.target import host_name
 from proxy.policy.folder import Folder
 from proxy.policy.locations import Location, Locations
 from proxy.policy.names import Names
-from proxy.policy.pattern import pattern, remember
+from proxy.policy.pattern import Endless, Pattern, pattern, remember
 from proxy.policy.retry import Retry
 from proxy.policy.script import course_of, turned
 from proxy.timeouts import Timeouts
@@ -168,7 +168,7 @@ class Captures:
 
     __slots__ = ("_names", "_patterns")
 
-    def __init__(self, patterns: Sequence[re.Pattern[bytes]], names: bool = False) -> None:
+    def __init__(self, patterns: Sequence[Pattern], names: bool = False) -> None:
         self._patterns = tuple(patterns)
         self._names = names
 
@@ -200,7 +200,7 @@ class Sites:
     def __init__(self, sites: Sequence[Site], default: Site) -> None:
         self._default = default
         self._names: Names[Site] = Names()
-        self._patterns: list[tuple[re.Pattern[bytes], Site]] = []
+        self._patterns: list[tuple[Pattern, Site]] = []
         for site in sites:
             for name in site.names:
                 self._names.add(name, site)
@@ -222,6 +222,16 @@ class Sites:
             if host is None or len(host) <= LONGEST:
                 self._memo[host] = found
         return found
+
+    def unknown(self, problem: Endless) -> Route:
+        """The route of a request whose own cannot be known: it ends there, as it would in a step."""
+
+        def given_up(exchange: Exchange) -> Verdict:
+            raise Endless(problem.pattern)
+
+        route = copy.copy(self._default.otherwise)
+        route.steps = (given_up,)
+        return route
 
     def named(self, name: bytes) -> Site:
         """The site of a lower-case host name: exact, longest leading wildcard, longest trailing one, expressions."""

@@ -6,15 +6,16 @@ load. What it changes is the exchange's Course, never the request line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 from proxy.course import Course
 from proxy.exchange import Exchange, Route
-from proxy.http.escape import escaped_args, unescaped, unescaped_place
-from proxy.http.target import canonical_path
-from proxy.policy.pattern import remember
+from proxy.http.escape import escaped_args, unescaped_place
+from proxy.http.headers import unbroken
+from proxy.http.message import quoted
+from proxy.policy.pattern import Pattern, remember
+from proxy.policy.rates import rate
 from proxy.policy.template import Template
 from proxy.verdict import AGAIN, Reply, Verdict
 
@@ -108,6 +109,8 @@ class Set:
         value = self._value(exchange)
         if self._name == "args":
             course.args, course.changed = value, True
+        elif self._name == "limit_rate" and rate(value) is None:  # what was said before it holds, as in nginx
+            course.note("error", f'invalid size "{quoted(value).decode("ascii")}"')
         else:
             course.values[self._name] = value
         return None
@@ -172,7 +175,7 @@ class Rewrite:
 
     __slots__ = ("_add", "_args", "_pattern", "_path", "_then")
 
-    def __init__(self, pattern: re.Pattern[bytes], path: Template, args: Template | None, add: bool, then: str) -> None:
+    def __init__(self, pattern: Pattern, path: Template, args: Template | None, add: bool, then: str) -> None:
         self._pattern = pattern
         self._path = path
         self._args = args
@@ -190,8 +193,7 @@ class Rewrite:
         if self._add and course.args:
             args = b"%b&%b" % (args, course.args) if args else course.args
         if redirect:
-            mark = b"?" if args or (self._args is not None and not self._add and args) else b""
-            place = b"%b%b%b" % (unescaped_place(path), mark, args)
+            place = b"%b%b%b" % (unescaped_place(path), b"?" if args else b"", args)
             return Reply(301 if self._then == "permanent" else 302, fields=b"Location: %b\r\n" % unbroken(place))
         return self._rewritten(course, path, args)
 
@@ -200,7 +202,7 @@ class Rewrite:
             return Reply(500)  # as nginx: the rewritten URI has a zero length
         course.uri = path
         course.args = args
-        course.changed = True
+        course.changed = course.internal = True  # no longer what the client asked for itself, as in nginx
         course.stayed = self._then == "break"
         course.moved = not course.stayed
         if self._then == "last":
@@ -220,15 +222,10 @@ class Rewrite:
         return value
 
 
-def unbroken(place: bytes) -> bytes:
-    """An address for a field: without anything that would end its line."""
-    return place.replace(b"\r", b"%0D").replace(b"\n", b"%0A")
-
-
-def sent_to(course: Course, place: bytes) -> None:
-    """Lead the course to another URI of the same site, with a query or without (an internal redirect)."""
-    path, _, args = place.partition(b"?")
-    course.uri = canonical_path(unescaped(path)) or b"/"
+def sent_to(course: Course, path: bytes, args: bytes) -> None:
+    """Lead the course to another URI of the same site (ngx_http_internal_redirect). The path is taken as it is: whoever
+    has it encoded decodes it, once, and looks then whether it leads upwards."""
+    course.uri = path
     course.args = args
     course.changed = course.internal = True
     course.stayed = False

@@ -38,7 +38,8 @@ class Door(NamedTuple):
 
 
 class Reload(NamedTuple):
-    """Take over a new configuration. Descriptors: a socket for each of `doors`, then one for each of `zones`.
+    """Take over a new configuration. Descriptors: a socket for each of `doors`, one for each of `zones` and
+    one for each of `logs`, the paths of log files.
 
     `names` are all columns of the arena in their order; `zones` the new shared memory of limits by name, and its size;
     `doors` the sockets that are new; `pems` the files of certificates, which a worker might not be allowed to read.
@@ -49,6 +50,7 @@ class Reload(NamedTuple):
     zones: tuple[tuple[str, int], ...] = ()
     doors: tuple[Door, ...] = ()
     pems: Mapping[str, bytes] = NO_PEMS
+    logs: tuple[str, ...] = ()
 
 
 class Quit(NamedTuple):
@@ -56,7 +58,9 @@ class Quit(NamedTuple):
 
 
 class Reopen(NamedTuple):
-    """Open the log files anew."""
+    """Write to other log files from now on: a descriptor for each of these paths. Any others are opened anew."""
+
+    logs: tuple[str, ...] = ()
 
 
 class Ready(NamedTuple):

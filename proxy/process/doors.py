@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.config.model import Listen
+from proxy.process.denied import Denied, failed
 
 UNIX = "unix:"
 
@@ -42,18 +43,9 @@ def resolve(address: str) -> tuple[socket.AddressFamily, Any]:
     return found[0][0], found[0][4]
 
 
-class Refused(ValueError):
-    """The system does not let us listen at an address."""
-
-    def __init__(self, address: str, error: OSError, sentence: str) -> None:
-        super().__init__(sentence)
-        self.address = address
-        self.error = error
-
-
-def refusal(address: str, error: OSError) -> Refused:
+def refusal(address: str, error: OSError) -> Denied:
     """Why the system does not let us listen, as a sentence with a remedy."""
-    return Refused(address, error, f"cannot listen on {address}: {_remedy(error)}")
+    return Denied(f"cannot listen on {address}: {_remedy(error)}", failed(f"bind() to {address}", error))
 
 
 def _remedy(error: OSError) -> str:

@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from proxy import build, ledger
 from proxy.config.model import Model
 from proxy.downstream import tls
+from proxy.observe import opened
 from proxy.openssl import files
 from proxy.process.channel import Door, Reload
 from proxy.process.checks import checks_of, hold_unproven
-from proxy.process.doors import Doorway, Refused, port_of
+from proxy.process.denied import Denied, unopened
+from proxy.process.doors import Doorway, port_of
+from proxy.process.log import files as log_files
 from proxy.shared import tally
 from proxy.shared.arena import Arena, Layout, Name
 from proxy.shared.breakers import Breakers
@@ -53,6 +56,8 @@ class Change:
     new_doors: list[str] = field(default_factory=list)
     new_zones: list[str] = field(default_factory=list)
     new_admin: bool = False
+    logs: dict[str, int] = field(default_factory=dict)
+    new_logs: dict[str, int] = field(default_factory=dict)
 
     def order(self, slot: int, names: tuple[Name, ...], everything: bool) -> tuple[Reload, list[int]]:
         """What a worker is told, and the descriptors that go with it: those of what is new, or of everything."""
@@ -64,9 +69,10 @@ class Change:
             tuple((name, self.zones[name].size) for name in zones),
             tuple(door(name, self.doorways[name]) for name in doors),
             self.pems,
+            tuple(self.logs),
         )
         sockets = [self.doorways[name].of(slot).fileno() for name in doors]
-        return message, sockets + [self.zones[name].fd for name in zones]
+        return message, [*sockets, *(self.zones[name].fd for name in zones), *self.logs.values()]
 
     def undo(self) -> None:
         """Give back what was made for nothing."""
@@ -74,6 +80,8 @@ class Change:
             self.doorways[name].close()
         for name in self.new_zones:
             self.zones[name].close()
+        for fd in self.new_logs.values():
+            os.close(fd)
         if self.new_admin and self.admin is not None:
             self.admin.close()
 
@@ -101,6 +109,7 @@ class Estate:
         self.zones: dict[str, Memory] = {}
         self.contexts: dict[str, tls.Certificates] = {}
         self.admin: Doorway | None = None
+        self.logs: dict[str, int] = {}  # descriptors of the log files, by path
         self._inherited = dict(inherited or {})
         self.apply(self.prepare(model))
 
@@ -115,7 +124,7 @@ class Estate:
         hold_unproven(self.arena, checks_of(model))
         try:
             self._open(change, slots)
-        except Refused:
+        except Denied:
             self.abandon(change)
             raise
         except (ValueError, OSError) as error:
@@ -150,6 +159,7 @@ class Estate:
             change.doorways[name].heralded = listen.proxy_protocol
             change.new_doors.append(name)
         self._open_admin(change)
+        self._open_logs(change)
 
     def _open_admin(self, change: Change) -> None:
         address = change.model.admin.listen
@@ -159,6 +169,32 @@ class Estate:
             change.new_admin = True
             left = self._inherited.pop(address or "", ())
             change.admin = Doorway(address, False, 64, 1, inherited=left) if address is not None else None
+
+    def _open_logs(self, change: Change) -> None:
+        """Open the log files that are new, with our rights: a worker might not be allowed to."""
+        paths = log_files(change.model)
+        try:
+            change.new_logs = opened.opened(path for path in paths if path not in self.logs)
+        except OSError as error:
+            raise unopened(error) from error
+        found = self.logs | change.new_logs
+        change.logs = {path: found[path] for path in paths if path in found}
+
+    def reopen(self) -> tuple[tuple[str, ...], list[int]]:
+        """Open the log files anew, after they were moved away; their paths and descriptors. One that cannot be opened
+        stays as it was."""
+        fresh: dict[str, int] = {}
+        for path in log_files(self.model):
+            try:
+                fresh |= opened.opened([path])
+            except OSError as error:
+                denied = unopened(error)
+                text = denied.nginx if self.model.log.style == "nginx" else str(denied)
+                logging.getLogger("frontgate").error("%s", text)
+                fresh |= {path: self.logs[path]} if path in self.logs else {}
+        self.logs = fresh
+        opened.give(fresh)
+        return tuple(fresh), list(fresh.values())
 
     def _beside(self, address: str) -> Doorway | None:
         """A doorway of ours that has the address already."""
@@ -186,7 +222,8 @@ class Estate:
         self.contexts = {name: self.contexts[name] for name in change.contexts}
         self.model, self.admin = change.model, change.admin
         files.give(change.pems)  # children inherit them
-        self.doorways, self.zones = change.doorways, change.zones
+        self.doorways, self.zones, self.logs = change.doorways, change.zones, change.logs
+        opened.give(self.logs)  # these too
 
     def _certify(self, name: str, fresh: tls.Certificates, change: Change) -> None:
         """Certificates change within the old context, so that session tickets of before stay good."""

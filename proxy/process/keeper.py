@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from random import Random
 
@@ -17,6 +16,7 @@ import proxy
 from proxy.admin.server import AdminServer
 from proxy.admin.standing import Standing
 from proxy.config.model import Model
+from proxy.observe import opened
 from proxy.process.channel import Channel, Crew, Outcome, Ready, Reload, Reopen
 from proxy.process.checks import Checks, checks_of
 from proxy.process.estate import Estate
@@ -38,8 +38,8 @@ class Keeper:
     def hear(self) -> None:
         """Take in what the master says."""
         for message, descriptors in self.channel.receive():
-            for descriptor in descriptors:
-                os.close(descriptor)
+            if isinstance(message, Reload | Reopen):
+                opened.give(dict(zip(message.logs, descriptors, strict=True)))
             if isinstance(message, Crew):
                 self.standing.pids, self.standing.restarts = message.pids, message.restarts
             elif isinstance(message, Outcome):

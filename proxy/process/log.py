@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -17,6 +16,7 @@ from proxy.config.log import ErrorLog as Table
 from proxy.config.log import Syslog as SyslogTable
 from proxy.config.model import Model
 from proxy.config.site import Route
+from proxy.observe.opened import descriptor
 from proxy.observe.syslog import Syslog
 from proxy.process.log_lines import LEVELS as LEVELS
 from proxy.process.log_lines import Line, NginxLine
@@ -39,7 +39,7 @@ class FileLog(logging.StreamHandler[io.TextIOBase]):
         """Write to another place from now on. OSError, and everything as it was, if it cannot be opened."""
         fresh = None
         if path not in ("-", "off"):
-            fresh = open(path, "a", encoding="utf-8", errors="replace", opener=private)  # noqa: SIM115
+            fresh = open(descriptor(path), "a", encoding="utf-8", errors="replace")  # noqa: SIM115
         with self.lock:  # type: ignore[union-attr]  # a handler has a lock
             old = self.stream
             self.stream = fresh or sys.stderr  # type: ignore[assignment]
@@ -135,18 +135,23 @@ def tables(model: Model) -> Iterator[Table]:
     yield from model.log.errors
     for site in model.site.values():
         yield from site.error_logs or ()
-        yield from _inside(site.route)
+        for route in _routes(site.route):
+            yield from route.error_logs or ()
 
 
-def _inside(routes: Sequence[Route]) -> Iterator[Table]:
+def files(model: Model) -> list[str]:
+    """The paths of all log files of a Model, access logs too; those with variables are nobody's to know."""
+    paths = [model.log.error, model.log.access, *(table.path for table in tables(model) if table.syslog is None)]
+    for site in model.site.values():
+        for scope in (site, *_routes(site.route)):
+            paths += [table.path for table in scope.logs or () if table.syslog is None and "$" not in table.path]
+    return [path for path in dict.fromkeys(paths) if path not in ("-", "off", "")]
+
+
+def _routes(routes: Sequence[Route]) -> Iterator[Route]:
     for route in routes:
-        yield from route.error_logs or ()
-        yield from _inside(route.route)
-
-
-def private(path: str, flags: int) -> int:
-    """Open a file that is made, if it has to be, for us and our group only, as the access log is."""
-    return os.open(path, flags, 0o640)
+        yield route
+        yield from _routes(route.route)
 
 
 def begin(error_log: ErrorLog, level: int) -> None:

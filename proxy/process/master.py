@@ -23,6 +23,7 @@ from proxy.config.source import ConfigError, Problem
 from proxy.process import pidfile, succession
 from proxy.process.channel import Quit, Reload, Reopen
 from proxy.process.child import MINE, Child
+from proxy.process.denied import Denied, unopened
 from proxy.process.estate import Change, Estate, slots_of
 from proxy.process.household import Household, Post
 from proxy.process.log import ErrorLog
@@ -126,8 +127,9 @@ class Master(Household):
 
     def refuse(self, error: Exception) -> None:
         """Say why a configuration does not come in force."""
-        problems = error.errors if isinstance(error, ConfigError) else [Problem("", 0, str(error))]
         nginx = self.estate.model.log.style == "nginx"
+        sentence = error.nginx if nginx and isinstance(error, Denied) else str(error)
+        problems = error.errors if isinstance(error, ConfigError) else [Problem("", 0, sentence)]
         for problem in problems:
             text = placed(problem) if nginx or not problem.file else str(problem)
             log.log(EMERGENCY if nginx else logging.ERROR, "%s", text)
@@ -135,7 +137,7 @@ class Master(Household):
 
     def try_out(self, change: Change) -> None:
         """See whether workers can serve it. ValueError, the change undone, when they cannot."""
-        problem = rehearse(change.model, change.zones, change.pems)
+        problem = rehearse(change.model, change.zones, change.pems, change.logs)
         if problem:
             self.estate.abandon(change)
             raise ValueError(f"no worker could serve the new configuration: {problem}")
@@ -146,7 +148,7 @@ class Master(Household):
             self.error_log.adopt(change.model)
         except OSError as error:
             self.estate.abandon(change)
-            raise ValueError(f"the error log {error.filename} cannot be opened: {error.strerror}") from None
+            raise unopened(error) from None
 
     def spread(self, change: Change) -> None:
         """Put a prepared change in force: tell every child, start and dismiss workers."""
@@ -165,7 +167,7 @@ class Master(Household):
             self.leaving.append(keeper)
             self.end([keeper])
         elif keeper is not None:
-            self.tell(keeper, Reload(change.model, names))
+            self.tell(keeper, Reload(change.model, names, logs=tuple(change.logs)), list(change.logs.values()))
         if change.new_admin:
             self.keeper.due = 0.0
         self.estate.apply(change)
@@ -196,9 +198,10 @@ class Master(Household):
 
     def reopen(self) -> None:
         """Open the log files anew, everywhere."""
+        paths, descriptors = self.estate.reopen()
         self.error_log.reopen()
         for child in self.children():
-            self.tell(child, Reopen())
+            self.tell(child, Reopen(paths), descriptors)
 
     def quit(self) -> None:
         """Accept no more and let requests finish; the keeper stays to be asked until the workers are gone."""

@@ -18,6 +18,7 @@ from proxy import build, ledger
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import tls
+from proxy.observe import opened
 from proxy.openssl import files
 from proxy.process.child import drop_privileges
 from proxy.shared import tally
@@ -27,14 +28,16 @@ from proxy.shared.memory import Memory
 from proxy.shared.tally import Tally
 
 LONGEST: Final = 5.0  # seconds
+NO_LOGS: Final[Mapping[str, int]] = {}
 
 
-def rehearse(model: Model, zones: Mapping[str, Memory], pems: tls.Pems) -> str:
-    """Why a worker could not serve this Model, in a sentence; "" if it could."""
+def rehearse(model: Model, zones: Mapping[str, Memory], pems: tls.Pems, logs: Mapping[str, int] = NO_LOGS) -> str:
+    """Why a worker could not serve this Model, in a sentence; "" if it could. `logs` are handed down to it."""
     ear, mouth = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(ear)
+        opened.give(logs)
         act(model, zones, pems, mouth)
     os.close(mouth)
     said = listen(ear)

@@ -30,6 +30,7 @@ from proxy.downstream.doorstep import Doorstep
 from proxy.downstream.h1 import Http1
 from proxy.downstream.leave import Leave
 from proxy.downstream.listener import Listener
+from proxy.observe import opened
 from proxy.openssl import files
 from proxy.process.channel import Applied, Channel, Failed, Quit, Ready, Reload, Reopen
 from proxy.process.descriptors import Descriptors
@@ -204,6 +205,7 @@ class Worker:
             elif isinstance(message, Quit):
                 self.quit()
             elif isinstance(message, Reopen):
+                opened.give(dict(zip(message.logs, descriptors, strict=True)))
                 self.reopen()
         if self.channel.closed:
             self.loop.remove_reader(self.channel.fileno())
@@ -230,9 +232,10 @@ class Worker:
 
     async def attempt(self, order: Reload, descriptors: list[int]) -> None:
         """Take over a new configuration, or keep the old one and say why."""
-        split = len(order.doors)
+        split, end = len(order.doors), len(order.doors) + len(order.zones)
         sockets = {one.listener: socket.socket(fileno=fd) for one, fd in zip(order.doors, descriptors, strict=False)}
-        fresh = {name: Memory(size, fd) for (name, size), fd in zip(order.zones, descriptors[split:], strict=True)}
+        fresh = {name: Memory(size, fd) for (name, size), fd in zip(order.zones, descriptors[split:end], strict=True)}
+        opened.give(dict(zip(order.logs, descriptors[end:], strict=True)))
         try:
             async with self.turn:
                 await self.reload(order, sockets, fresh)

@@ -3,7 +3,9 @@
 Rules: those of ngx_resolver.c, so that its documentation holds. A and AAAA are asked for together, and an error of
 either is an error; answers are believed for their time to live or for `valid`, errors are not kept; servers take turns.
 An answer that gives nothing but another name leads there, and then that of AAAA counts. Everybody who asks for a name
-shares one query. Names are dropped, the oldest first, beyond MOST, since a client may be who chooses them.
+shares one query, which ends when nobody waits for it any more. Since a client may be who chooses the names, the oldest
+are dropped beyond MOST, and beyond MOST_QUERIES nobody is asked. Each query has a socket of its own, whose port nobody
+can guess.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ except ImportError:
     dns = None
 
 MOST: Final = 8192  # names that are remembered
+MOST_QUERIES: Final = 256  # names that are asked for at a time, each with one socket or two
+LINGER: Final = 0.1  # seconds that a query goes on for nobody: a socket that is just being made would never be closed
 DEEPEST: Final = 50  # names that lead to names
 AGAIN: Final = 5.0  # seconds after which a query is repeated, at the next server
 MISSING: Final = "a resolver needs dnspython: pip install 'frontgate[dns]'"
@@ -86,6 +90,7 @@ class Dns:
         self._turn = -1
         self._known: dict[str, Found] = {}
         self._queries: dict[str, asyncio.Task[Found]] = {}
+        self._waiting: dict[str, int] = {}  # how many wait for each query
 
     async def addresses(self, name: str) -> list[str]:
         """The addresses of a name, IPv4 first. OSError when it has none, or nobody says so in time."""
@@ -142,20 +147,41 @@ class Dns:
         await asyncio.gather(*queries, return_exceptions=True)
 
     async def _shared(self, name: str, depth: int) -> Found:
-        """Wait for the query about a name, begun now or before; whoever stops waiting does not end it for others."""
+        """Wait for the query about a name, begun now or before; whoever is the last to stop waiting ends it."""
         known = self._known.get(name)
         if known is not None and known.until > monotonic():
             return known
         query = self._queries.get(name)
         if query is None:
+            if len(self._queries) >= MOST_QUERIES:
+                self._none(name, "too many names are being asked for")
             query = asyncio.get_running_loop().create_task(self._query(name, depth))
             self._queries[name] = query
             query.add_done_callback(lambda done: self._ended(name, done))
-        await asyncio.wait({query})
+        self._waiting[name] = self._waiting.get(name, 0) + 1
+        try:
+            await asyncio.wait({query})
+        finally:
+            self._left(name, query)
         return query.result() if not query.cancelled() else self._none(name, "the resolver was closed")
 
+    def _left(self, name: str, query: asyncio.Task[Found]) -> None:
+        """One fewer waits for a query."""
+        if self._queries.get(name) is not query:  # it has ended, and another may have begun
+            return
+        self._waiting[name] -= 1
+        if not self._waiting[name]:
+            asyncio.get_running_loop().call_later(LINGER, self._forsaken, name, query)
+
+    def _forsaken(self, name: str, query: asyncio.Task[Found]) -> None:
+        """End a query if nobody has come to wait for it."""
+        if self._queries.get(name) is query and not self._waiting[name]:
+            del self._queries[name], self._waiting[name]  # whoever asks now begins anew
+            query.cancel()
+
     def _ended(self, name: str, query: asyncio.Task[Found]) -> None:
-        self._queries.pop(name, None)
+        if self._queries.get(name) is query:
+            del self._queries[name], self._waiting[name]
         if not query.cancelled() and query.exception() is None:
             self._known.pop(name, None)
             while len(self._known) >= MOST:

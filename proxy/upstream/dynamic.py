@@ -2,8 +2,9 @@
 with variables).
 
 Rules: those of ngx_http_proxy_eval. The host is an upstream's name, an address, "unix:/path", or a name that the
-route's resolver knows; nothing else is looked up anywhere. Addresses of one name are tried in turn. Groups of addresses
-are kept as long as they are in use, the oldest are dropped beyond MOST, and idle links close by themselves.
+route's resolver knows; nothing else is looked up anywhere, and not any longer than its exchange waits for it. Addresses
+of one name are tried in turn. Groups of addresses are kept as long as they are in use, the oldest are dropped beyond
+MOST, and idle links close by themselves.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MOST: Final = 1024  # groups
 PLAIN: Final = Way()
 PLENTY: Final = 1_000_000  # retries a second, since nginx knows no budget
 _URL: Final = re.compile(
-    rb"(https?)://(unix:[^:]*(?::|$)|\[[0-9A-Fa-f:.]+\]|[^/?#:\[\]]+)(?::([0-9]{1,5}))?(.*)", re.I | re.S
+    rb"(https?)://(unix:[^:]*(?::|$)|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::([0-9]{1,5}))?(.*)", re.I | re.S
 )
 
 
@@ -152,6 +153,7 @@ class Dynamic:
             self._kept.group(_written(known, port)).send(exchange)
             return
         query = asyncio.get_running_loop().create_task(self._asked(exchange, resolver, name, port))
+        exchange.queue = Waiting(query)
         self._queries.add(query)
         query.add_done_callback(self._queries.discard)
 
@@ -162,13 +164,30 @@ class Dynamic:
         except OSError as error:
             trouble = str(error)
         exchange.clock.now = monotonic()
-        if exchange.finished:
-            return
-        if found:
-            self._kept.group(_written(found, port)).send(exchange)
-        else:
-            course_of(exchange).note("error", trouble)
-            engine.failed(exchange, faults.UNRESOLVED)
+        exchange.queue = None
+        try:
+            if found:
+                self._kept.group(_written(found, port)).send(exchange)
+            else:
+                course_of(exchange).note("error", trouble)
+                engine.failed(exchange, faults.UNRESOLVED)
+        except Exception:  # an error of our own, of which nobody else would hear here
+            engine.failed(exchange, faults.NO_SOCKET)
+            raise
+
+
+class Waiting:
+    """Where an exchange waits for the addresses of a name: when it leaves, it asks no longer."""
+
+    __slots__ = ("_query",)
+
+    def __init__(self, query: asyncio.Task[None]) -> None:
+        self._query = query
+
+    def leave(self, exchange: Exchange) -> None:
+        """The exchange waits no longer."""
+        exchange.queue = None
+        self._query.cancel()
 
 
 def _written(addresses: list[str], port: int) -> tuple[str, ...]:

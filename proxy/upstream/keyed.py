@@ -16,6 +16,7 @@ from proxy import engine, faults
 from proxy.clock import Clock, Wheel
 from proxy.exchange import Exchange
 from proxy.http.target import IDEMPOTENT
+from proxy.policy.pattern import Endless
 from proxy.upstream.link import Link
 from proxy.upstream.pool import Pool
 from proxy.upstream.resolve import Resolver
@@ -70,7 +71,11 @@ class KeyedPool(Pool):
 
     def lend(self, exchange: Exchange) -> None:
         """Start the exchange on an idle link that was made its way, or on one that is dialled for it."""
-        way = self.way(exchange)
+        try:
+            way = self.way(exchange)
+        except Endless as problem:
+            engine.endless(exchange, problem)
+            return
         if way is None:
             engine.failed(exchange, faults.CONNECT_REFUSED)
             return

@@ -147,8 +147,16 @@ class Pool:
             self._idle.popitem()[0].close()
 
     async def _dial(self, exchange: Exchange) -> None:
+        """An error of our own fails the exchange, too: nobody would hear of it here, and it has no deadline yet."""
+        try:
+            await self._dialled(exchange, self._made(exchange))
+        except Exception:
+            self.clock.now = monotonic()
+            engine.failed(exchange, faults.NO_SOCKET)
+            raise
+
+    async def _dialled(self, exchange: Exchange, link: Link) -> None:
         fault = faults.CONNECT_REFUSED
-        link = self._made(exchange)
         backend, trouble = exchange.backend, ""
         try:
             async with asyncio.timeout(self._patience(exchange)):

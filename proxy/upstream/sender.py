@@ -16,6 +16,7 @@ from proxy.http.chunked import chunk
 from proxy.http.message import ResponseHead
 from proxy.http.outgoing import Outgoing
 from proxy.parties import Store
+from proxy.policy.pattern import Endless
 from proxy.upstream.lines import edited_lines, last_chunk
 from proxy.upstream.spare import NONE, drop, spare_of
 
@@ -72,7 +73,12 @@ class Sender:
         if fields.special or client.host_line or exchange.route.request_edits.any:
             composer = exchange.route.composer
             if composer is not None:
-                self._send(exchange, transport, composer(exchange, self.pool.host))
+                try:
+                    outgoing = composer(exchange, self.pool.host)
+                except Endless as problem:
+                    engine.endless(exchange, problem)
+                else:
+                    self._send(exchange, transport, outgoing)
                 return
             lines = edited_lines(exchange, self.pool.host)
         transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
@@ -96,6 +102,7 @@ class Sender:
     def _send(self, exchange: Exchange, transport: asyncio.Transport, outgoing: Outgoing) -> None:
         """The same with a request that its route has composed."""
         body, store, done = exchange.body, exchange.store, exchange.upload_done
+        exchange.outgoing = outgoing
         self._chunking = outgoing.chunked
         if outgoing.body is not None:
             body, store = outgoing.body, None

@@ -33,7 +33,7 @@ class Front:
 
     def write(self, http: str, main: str = "daemon off;") -> None:
         """Write the configuration; nothing is reloaded yet."""
-        user = "user root; " if os.geteuid() == 0 else ""
+        user = "user root; " if os.geteuid() == 0 and "user " not in main else ""
         text = f"{user}pid nginx.pid; {main}\nevents {{ }}\nhttp {{\naccess_log access.log;\n{http}\n}}\n"
         for name, value in (("port", self.port), ("other", self.other), ("folder", self.folder)):
             text = text.replace("{" + name + "}", str(value))

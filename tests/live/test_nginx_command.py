@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 
+import pytest
 from certificates import certify, trusting
 from door import until
 from front import Front
@@ -104,6 +105,57 @@ def test_a_reload_that_fails_changes_nothing():
         until(lambda: "[emerg]" in front.text("error.log"), 10.0, "what is wrong")
         assert f'unknown directive "nonsense" in {front.folder}/nginx.conf:5\n' in front.text("error.log")
         assert front.ask("/a").endswith(b"/a")
+
+
+def test_a_reload_onto_an_address_that_is_taken():
+    with Front(PLAIN) as front, socket.create_server(("127.0.0.1", front.other)):
+        front.write(PLAIN.replace("{port}", "{other}"))
+        os.kill(front.pid, signal.SIGHUP)
+        words = (
+            f"[emerg] {front.pid}#{front.pid}: bind() to 127.0.0.1:{front.other} failed (98: Address already in use)"
+        )
+        until(lambda: words in front.text("error.log"), 10.0, "why not")
+        assert front.ask("/a").endswith(b"/a")
+
+
+def test_a_log_that_cannot_be_opened():
+    with Front(PLAIN) as front:
+        front.write("server { listen unix:{folder}/s; access_log nowhere/x.log; } " + PLAIN)
+        words = f'open() "{front.folder}/nowhere/x.log" failed (2: No such file or directory)'
+        tried = front.run("-t")
+        assert tried.returncode == 1 and tried.stderr.startswith(f"nginx: [emerg] {words}\n")
+        os.kill(front.pid, signal.SIGHUP)
+        until(lambda: f"#{front.pid}: {words}\n" in front.text("error.log"), 10.0, "why not")
+        assert front.ask("/a").endswith(b"/a")
+
+
+@pytest.mark.root
+def test_logs_where_only_root_may_open_any():
+    conf = "server { listen 127.0.0.1:{port}; root {folder}; access_log {log}; error_log own.log; }"
+    with Front(conf.replace("{log}", "one.log"), "daemon off; user nobody;") as front:
+        assert front.folder.stat().st_mode & 0o077 == 0
+        assert front.run("-t").returncode == 0
+        front.ask("/a")
+        until(lambda: "GET /a " in front.text("one.log"), 5.0, "its line")
+        assert "/a" in front.text("own.log")
+        for name in ("one.log", "own.log"):
+            (front.folder / name).rename(front.folder / f"old-{name}")
+        os.kill(front.pid, signal.SIGUSR1)
+        until(lambda: (front.folder / "own.log").exists(), 5.0, "the new log")
+
+        def moved():
+            front.ask("/b")
+            return "GET /b " in front.text("one.log") and "/b" in front.text("own.log")
+
+        until(moved, 5.0, "lines in the new logs")
+        front.write(conf.replace("{log}", "two.log"), "daemon off; user nobody;")
+        os.kill(front.pid, signal.SIGHUP)
+
+        def reloaded():
+            front.ask("/c")
+            return "GET /c " in front.text("two.log")
+
+        until(reloaded, 10.0, "lines where the new configuration says")
 
 
 def test_another_program_takes_over():

@@ -34,6 +34,21 @@ def ended(client):
     return client.gone or client.eof_sent
 
 
+# --- what is known of them
+
+
+@pytest.mark.parametrize("leave", ["hangs_up", "resets"])
+def test_a_log_knows_whose_connection_it_was_that_has_ended(opened, tmp_path, leave):
+    form = "$status $realip_remote_addr $realip_remote_port $connection_time"
+    door = opened(f'[log]\naccess = "{tmp_path}/log"\nformat = "{form}"\n' + SOLO)
+    client = door.client()
+    client.says(GET % b"")
+    door.wait(2.0)
+    getattr(client, leave)()
+    door.runtime.flush()
+    assert (tmp_path / "log").read_text() == "499 192.0.2.7 4711 2.000\n"
+
+
 # --- keep-alive
 
 

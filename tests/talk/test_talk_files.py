@@ -387,6 +387,27 @@ def test_edits_of_the_route_reach_files(serving):
         assert answer["x-a"] == b"b" and not answer["etag"]
 
 
+@pytest.mark.parametrize(
+    "more", ['pace = "1m"', "chunked = false", "script = [{set = 'limit_rate', to = '1m'}]", 'backend_pace = "1m"', ""]
+)
+def test_parts_are_sent_whatever_else_is_done_to_answers(serving, more):
+    door = serving(more)
+    for target, body in ((b"/a.txt", b"el"), (b"/large.bin", LARGE[1:3])):
+        answer = asked(door.client(), target, b"Range: bytes=1-2\r\n")
+        assert (answer.status, answer.body) == (206, body)
+
+
+def test_a_file_of_no_year_is_served(serving, folder):
+    os.utime(folder / "a.txt", (-OLD, -OLD))
+    answer = asked(serving().client(), b"/a.txt")
+    assert answer.body == b"hello" and answer["last-modified"] == b"Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("value", [b"99999999d", b"999999999999999999y", b"-99999999d"])
+def test_no_number_of_a_client_breaks_its_answer(serving, value):
+    assert asked(serving('expires = "$arg_e"').client(), b"/a.txt?e=" + value).body == b"hello"
+
+
 def test_variables_of_files(serving, folder):
     more = 'add_headers = [{name = "X-File", value = "$document_root $request_filename $realpath_root"}]'
     answer = asked(serving(more).client(), b"/a.txt")

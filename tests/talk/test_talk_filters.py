@@ -268,6 +268,23 @@ def test_a_slow_client_holds_what_goes_at_a_pace(filtered):
     assert len(client.buffer) < 1_600_000 and not backend.wire.reading
 
 
+@pytest.mark.parametrize(
+    ("script", "first"),
+    [
+        ("{set = 'limit_rate', to = '500'}", 500),
+        ("{set = 'limit_rate', to = '0'}", 3000),
+        ("{set = 'limit_rate', to = '0.1'}", 1000),
+        ("{set = 'limit_rate', to = '99999999999999999999'}", 1000),
+        ("{set = 'limit_rate', to = '500'}, {set = 'limit_rate', to = 'x'}", 500),
+    ],
+)
+def test_steps_may_say_a_rate_and_what_is_none_changes_nothing(filtered, script, first):
+    door = filtered(f'pace = "1000"\nscript = [{script}]')
+    client = asked(door)
+    door.backend().answers(b"x" * 3000)
+    assert len(client.heard().partition(b"\r\n\r\n")[2]) == first
+
+
 # --- fields and redirects ------------------------------------------------------------------------------------------
 
 

@@ -169,6 +169,9 @@ path = "/inside/"
 internal = true
 reply = { body = "inside" }
 [[site.all.route]]
+path = "/else/"
+reply = { body = "else" }
+[[site.all.route]]
 match = "named"
 path = "other"
 reply = { status = 201, body = "named" }
@@ -184,6 +187,9 @@ reply = { status = 201, body = "named" }
         (b"@nobody", 500, None),
         (b"/inside/../..", 404, None),
         (b"/inside/%2e%2e/x", 404, None),
+        (b"/inside/..%2fx", 404, None),
+        (b"/inside/a%00b", 404, None),
+        (b"/else/%252e%252e/inside/x", 200, b"else"),  # decoded once, which leads nowhere
         (b"http://evil/", 404, None),
     ],
 )

@@ -196,3 +196,49 @@ def test_a_body_over_the_limit_of_the_route_it_was_led_to(opened):
     text += route("/b", "reply = { body = 'b' }")
     request = "POST /a HTTP/1.1\r\nHost: door.example\r\nContent-Length: 2000\r\n\r\n" + "x" * 2000
     assert told(opened, text, request)[0].startswith(b"HTTP/1.1 413 ")
+
+
+INSIDE = route("/inside/", "internal = true", "reply = { body = 'secret' }")
+
+
+def test_what_an_error_page_s_path_is_made_of_is_not_decoded_again(opened):
+    page = "error_pages = [{ status = [404], to = '/err$uri' }]"
+    text = SITE + INSIDE + route("/a/", page, script(answer("gone", 404)))
+    text += route("/err/", script(answer("$uri $args")))
+    assert told(opened, text, get("/a/%252e%252e/%252e%252e/inside/x"))[1] == b"/err/a/%2e%2e/%2e%2e/inside/x "
+    assert told(opened, text, get("/a/b%3fc"))[1] == b"/err/a/b c"
+
+
+@pytest.mark.parametrize("then", ["last", "break", ""])
+def test_a_rewrite_may_lead_inside(opened, then):
+    then = f", then = '{then}'" if then else ""
+    text = SITE + INSIDE + route("/out/", script(f"{{ rewrite = '^/out/(.*)', to = '/inside/$1'{then} }}"), REPLY)
+    assert told(opened, text, get("/out/x"))[1] == (b"fixed" if "break" in then else b"secret")
+    assert told(opened, text, get("/inside/x"))[0].startswith(b"HTTP/1.1 404 ")
+
+
+def test_a_rewrite_does_not_lead_around_the_limit_of_a_body(opened):
+    leads = script("{ rewrite = '^/out/(.*)', to = '/small/$1', then = 'last' }")
+    text = SITE + route("/out/", "max_body = 100", leads) + route("/small/", "max_body = 5", REPLY)
+    request = "POST /out/x HTTP/1.1\r\nHost: door.example\r\nContent-Length: %d\r\n\r\n"
+    assert told(opened, text, request % 10)[0].startswith(b"HTTP/1.1 413 ")
+    assert told(opened, text, request % 5 + "12345")[1] == b"fixed"
+
+
+def test_a_paced_page_for_a_backend_s_error_finishes_once_and_whole(opened):
+    page = "x" * 3000
+    text = (
+        UP
+        + SITE
+        + "intercept = true\nerror_pages = [{ status = [503], to = '/page' }]\npace = { rate = '1000' }\n"
+        + route("/app", "upstream = 'app'")
+        + route("/page", script(answer(page)))
+    )
+    door = opened(text)
+    client = door.client()
+    client.says(get("/app").encode())
+    door.backend().request()
+    door.backend().says(b"HTTP/1.1 503 No\r\nContent-Length: 6\r\n\r\ntheirs")
+    assert len(client.heard()) < 2500 and not door.finished
+    door.wait(5, step=0.1)
+    assert len(door.finished) == 1 and door.last.body_out == len(page)

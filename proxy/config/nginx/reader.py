@@ -24,6 +24,7 @@ from proxy.config.nginx import (
     limits,
     listen,
     logs,
+    lost,
     process,
     proxy,
     proxy_tls,
@@ -56,6 +57,7 @@ SLICES: Final[tuple[ModuleType, ...]] = (
     proxy_tls,
     script,
     answers,
+    lost,  # in the place of what proxy has found
     content,
 )
 
@@ -68,7 +70,7 @@ def load(
     """The Model of an nginx.conf, where its keys are written, and what was read; raises ConfigError.
 
     `prefix` is what relative names begin at, `options` the directives of -g; lenient leaves out what is not supported
-    and puts a warning in its place.
+    and puts a warning in its place; nothing that was shut is open then, see `lost`.
     """
     reading = read(path, prefix, options, lenient)
     source = Source(reading.files.main, dict(positions(reading.model)))

@@ -8,6 +8,7 @@ into. Sentences begin with nginx's words; all problems are told. Pure.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -41,6 +42,16 @@ _FOREIGN: Final = {
     "mail": "mail proxy",
     "stream": "TCP and UDP proxy",
 }
+
+# What says who may come in: never left out, nor what may be one of these misspelt.
+_SHUTS: Final = re.compile(
+    r"(?:auth|access_by_lua|rewrite_by_lua|js_access|limit|modsecurity|secure|jwt|oidc|waf|testcookie|ssl_verify|ssl_ocsp|"
+    r"allow|deny|geoip|disable_symlinks|Sec|Main|Basic|Check).*"
+)
+_NEAR: Final = (
+    "allow", "deny", "internal", "satisfy", "auth_basic", "auth_request", "limit_except", "limit_req", "limit_conn",
+    "valid_referers", "secure_link", "ssl_verify_client", "return", "proxy_pass", "rewrite", "if", "location",
+)  # fmt: skip
 
 
 class Spec(NamedTuple):
@@ -98,7 +109,8 @@ def joined(*tables: Mapping[str, Spec]) -> dict[str, Spec]:
 
 
 def check(directives: Iterable[Directive], known: Mapping[str, Spec], lenient: bool = False) -> Findings:
-    """Everything that is wrong with a tree; a lenient check only warns of what is unknown or cannot be carried over."""
+    """Everything that is wrong with a tree; a lenient check only warns of what is unknown or cannot be carried over,
+    unless that says who may come in."""
     checking = _Checking(known, lenient)
     checking.level(directives, "main")
     return checking.findings
@@ -117,7 +129,7 @@ class _Checking:
     def __init__(self, known: Mapping[str, Spec], lenient: bool) -> None:
         self.findings = Findings([], [])
         self._known = known
-        self._unsupported = self.findings.warnings if lenient else self.findings.errors
+        self._lenient = lenient
         self._contexts: dict[str, frozenset[str]] = {}  # by plain name, from all its keys
         for key, one in known.items():
             name = key.rpartition("/")[2]
@@ -131,9 +143,8 @@ class _Checking:
             one = self._known.get(f"{context}/{name}") or (self._known.get(name) if "/" not in name else None)
             sentence = self._misplaced(directive, one, context)
             if one is None or sentence:
-                (self.findings.errors if name in self._contexts else self._unsupported).append(
-                    directive.problem(sentence)
-                )
+                found = self.findings.errors if name in self._contexts else self._left_out(name)
+                found.append(directive.problem(sentence))
                 continue
             if one.once and name in seen:
                 sentence = f'"{name}" directive is duplicate (the other is in line {seen[name]})'
@@ -168,7 +179,12 @@ class _Checking:
             errors.append(directive.problem(values.wrong_flag(name, directive.args[0])))
         elif one.only and directive.args[0].lower() != one.only:
             sentence = f'"{name}" directive is supported as "{name} {one.only}" alone'
-            self._unsupported.append(directive.problem(sentence))
+            self._left_out(name).append(directive.problem(sentence))
+
+    def _left_out(self, name: str) -> list[Problem]:
+        """Where it is told that something is not there: as a warning, if it may be left out."""
+        shuts = _SHUTS.fullmatch(name) or difflib.get_close_matches(name, _NEAR, n=1, cutoff=0.75)
+        return self.findings.warnings if self._lenient and not shuts else self.findings.errors
 
     def _inside(self, block: list[Directive], context: str) -> None:
         if context:

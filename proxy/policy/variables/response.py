@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final
 
 from proxy.exchange import Exchange
 from proxy.http.message import ResponseHead
 from proxy.http.render import render_head, render_switch
+from proxy.policy.rates import rate
 from proxy.policy.template import Getter, stored
-
-SIZE: Final = re.compile(rb"(\d{1,12})([kKmMgG]?)")
-UNITS: Final = {b"": 1, b"k": 1 << 10, b"m": 1 << 20, b"g": 1 << 30}
 
 
 def sent(name: str) -> Getter:
@@ -63,8 +60,7 @@ def _sent(exchange: Exchange) -> bytes:
 def _rate(exchange: Exchange) -> bytes:
     """Bytes a second at which steps want the answer to go; 0 if they want nothing, or what is no size."""
     said = exchange.course.values.get("limit_rate") if exchange.course is not None else None
-    match = SIZE.fullmatch(said or b"")
-    return b"%d" % (int(match[1]) * UNITS[match[2].lower()]) if match is not None else b"0"
+    return b"%d" % (rate(said) or 0)
 
 
 def _ratio(exchange: Exchange) -> bytes | None:

@@ -23,7 +23,7 @@ from proxy.config.source import ConfigError, Problem, Source
 from proxy.config.toml import validate
 from proxy.process import log
 from proxy.process.daemon import detach
-from proxy.process.doors import Refused
+from proxy.process.denied import Denied
 from proxy.process.log_lines import EMERGENCY, NginxLine, placed
 from proxy.process.master import Master
 from proxy.process.nginx.early import answer
@@ -125,9 +125,8 @@ class Command:
         try:
             self.error_log.adopt(model)
             master = Master(self.file, model, self.error_log, read=lambda path: self.read()[0])
-        except Refused as refused:
-            error = refused.error
-            self.say("emerg", f"bind() to {refused.address} failed ({error.errno}: {error.strerror})")
+        except Denied as denied:
+            self.say("emerg", denied.nginx)
             return 1
         except OSError as error:
             self.say("emerg", f'open() "{error.filename}" failed ({error.errno}: {error.strerror})')

@@ -2,6 +2,7 @@
 
 Rules: tools read these texts with regular expressions, so they are nginx's (ngx_show_version_info). Of the modules that
 nginx builds only when asked to, those that we have are named; of those that it builds anyway, those that we have not.
+Tools look for http_v2 and http_v3 by their names alone, so nothing is said of them, not even that they are missing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ VERSION: Final = "1.31.5"  # of the nginx whose behaviour is followed
 
 PRESENT: Final = (
     *("http_realip", "http_auth_request", "http_gunzip", "http_gzip_static", "http_secure_link"),
-    *("http_stub_status", "http_ssl", "http_v2", "http_sub"),
+    *("http_stub_status", "http_ssl", "http_sub"),
 )
 ABSENT: Final = (
     *("fastcgi", "uwsgi", "scgi", "grpc", "memcached", "ssi", "userid", "empty_gif", "browser"),

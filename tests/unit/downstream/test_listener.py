@@ -48,6 +48,13 @@ def test_who_a_peer_is(peer, address, packed):
     assert (client.address, client.packed, client.trusted) == (address, packed, False) and counts == [1]
 
 
+def test_nothing_is_known_of_whom_was_reset_before_anybody_looked():
+    made, _ = listener()
+    wire = SimpleNamespace(get_extra_info={"sockname": ("10.0.0.1", 80)}.get)
+    known = made.facts(wire)
+    assert (known.address, known.port, known.server_address, known.server_port) == (b"-", 0, b"10.0.0.1", 80)
+
+
 def test_who_is_trusted():
     made, _ = listener("10.0.0.0/8", unix=True)
     assert made.admit(object(), Transport(("10.1.1.1", 1))).trusted

@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from proxy.config.model import Model
+from proxy.downstream import tls
 from proxy.downstream.tls import certificates, read_pems
 
 AUTHORITY = trustme.CA()
@@ -81,6 +82,18 @@ def shake(server, name, **words):
 def test_certificates_by_name(tmp_path, name, found):
     context = contexts(model(tmp_path))["web"]
     assert shake(context.ssl, name) == ({found}, "TLSv1.3", "http/1.1")
+
+
+@pytest.mark.parametrize("by_library", [True, False])
+def test_a_name_for_which_an_expression_finds_no_end_is_refused(tmp_path, monkeypatch, by_library):
+    if not by_library:
+        monkeypatch.setattr(tls, "LIBRARY", None)
+    described = model(tmp_path)
+    described.site["one"].__dict__["names"] = ("~^((a|a)+)+b$",)
+    context = contexts(described)["web"]
+    with pytest.raises(ssl.SSLError):
+        shake(context.ssl, "a" * 60)
+    assert shake(context.ssl, "aab")[0] == {"one.test"} and shake(context.ssl, "rest.test")[0] == {"rest.test"}
 
 
 def test_old_protocols_are_refused(tmp_path):

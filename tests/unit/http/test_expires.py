@@ -44,3 +44,16 @@ def test_a_time_of_the_day():
 def test_what_is_no_form(text):
     with pytest.raises(ValueError, match="must be a time"):
         expires.read(text)
+
+
+@pytest.mark.parametrize("text", ["999999999999999999y", "9999999999999999999999", "1" * 5000])
+def test_what_cannot_be_counted_is_no_form(text):
+    """As in nginx, whose seconds have 63 bits; nothing is said then where a variable holds it."""
+    with pytest.raises(ValueError, match="must be a time"):
+        expires.read(text)
+
+
+def test_a_date_beyond_all_years_is_the_last_there_is():
+    until, control = expires.fields(expires.read("99999999d"), NOW)
+    assert until == b"Fri, 31 Dec 9999 23:59:59 GMT" and control == b"max-age=8639999913600"
+    assert expires.fields(expires.read("-99999999d"), NOW) == (b"Thu, 01 Jan 1970 00:00:00 GMT", b"no-cache")

@@ -86,7 +86,7 @@ def test_the_target(path, own, target, expected):
 def test_a_changed_uri_is_what_is_sent():
     exchange = asked(b"/a/b")
     course = course_of(exchange)
-    sent_to(course, b"/x y?z")
+    sent_to(course, b"/x y", b"z")
     assert sent(plain(), exchange)[0] == b"GET /x%20y?z HTTP/1.1"
     assert sent(plain(target=Target(b"/n", 2)), exchange)[0] == b"GET /n%20y?z HTTP/1.1"
     course.stayed = True  # after `rewrite ... break` nothing is replaced any more
@@ -226,7 +226,7 @@ def test_with_identity_a_request_is_ours():
 def test_with_identity_a_changed_request_is_sent_as_it_is_now():
     exchange = asked(method=b"POST", fields=[(b"Content-Length", b"3")], upload_done=False)
     course = course_of(exchange)
-    sent_to(course, b"/page")
+    sent_to(course, b"/page", b"")
     course.method, course.failed = b"GET", True
     line, fields, body = sent(Composer(identity=True), exchange)
     assert line == b"GET /page HTTP/1.1" and fields[b"content-length"] == b"0" and body == b""

@@ -8,7 +8,8 @@ import dns.message
 import dns.rrset
 import pytest
 
-from proxy.upstream.dns import DEEPEST, Dns, Reply, Service, place
+from proxy.upstream import dns as module
+from proxy.upstream.dns import DEEPEST, MOST_QUERIES, Dns, Reply, Service, place
 
 
 def asked(answers, asks=None):
@@ -125,6 +126,105 @@ def test_nobody_waits_longer_than_the_timeout():
     async def run():
         with pytest.raises(OSError, match="no answer"):
             await Dns(["127.0.0.1"], timeout=0.02, ask=silent).addresses("a.test")
+
+    asyncio.run(run())
+
+
+async def silence(name, kind, timeout):
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.fixture
+def prompt(monkeypatch):
+    """Queries that nobody waits for end in the loop's next turn."""
+    monkeypatch.setattr(module, "LINGER", 0.0)
+
+
+async def turns(number=4):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def test_a_query_ends_when_nobody_waits_for_it(prompt):
+    ended = []
+
+    async def silent(name, kind, timeout):
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(kind)
+
+    async def run():
+        resolver = Dns(["127.0.0.1"], ask=silent, ipv6=False)
+        first, second = (asyncio.ensure_future(resolver.addresses("a.test")) for _ in range(2))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait({first})
+        assert not ended
+        second.cancel()
+        await asyncio.wait({second})
+        await turns()
+        assert ended == ["A"]
+
+    asyncio.run(run())
+
+
+def test_whoever_asks_after_that_begins_anew(prompt):
+    asks = []
+
+    async def run():
+        resolver = Dns(["127.0.0.1"], ask=silence, ipv6=False)
+        left = asyncio.ensure_future(resolver.addresses("a.test"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        left.cancel()
+        resolver._ask = asked({A: FOUR}, asks)
+        await turns()
+        assert await resolver.addresses("a.test") == ["127.0.0.2"] and asks == [A]
+        assert not resolver._queries and not resolver._waiting
+
+    asyncio.run(run())
+
+
+def test_whoever_comes_in_time_shares_a_query_that_was_left():
+    asks = []
+
+    async def silent(name, kind, timeout):
+        asks.append(kind)
+        await asyncio.get_running_loop().create_future()
+
+    async def run():
+        resolver = Dns(["127.0.0.1"], ask=silent, ipv6=False)
+        left = asyncio.ensure_future(resolver.addresses("a.test"))
+        await turns()
+        left.cancel()
+        await turns()
+        come = asyncio.ensure_future(resolver.addresses("a.test"))
+        await turns()
+        resolver._forsaken("a.test", resolver._queries["a.test"])  # the time is over
+        await turns()
+        assert asks == ["A"] and not come.done()
+        come.cancel()
+        await asyncio.wait({come})
+        await resolver.close()
+
+    asyncio.run(run())
+
+
+def test_not_more_than_so_many_queries_at_a_time(prompt):
+    async def run():
+        resolver = Dns(["127.0.0.1"], ask=silence)
+        waiting = [asyncio.ensure_future(resolver.addresses(f"{number}.test")) for number in range(MOST_QUERIES)]
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match="too many names"):
+            await resolver.addresses("one-more.test")
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+        await turns()
+        resolver._ask = asked({("one-more.test", "A"): FOUR})
+        assert await resolver.addresses("one-more.test") == ["127.0.0.2"]
 
     asyncio.run(run())
 

@@ -271,3 +271,34 @@ def test_what_keeps_us_from_dialling_is_no_fault_of_the_backend(pool, on_loop, m
     asyncio.run(pool._dial(Waiting()))
     assert failed == [fault] and fault.health is (fault is faults.CONNECT_REFUSED)
     assert len(loop.tried) == (3 if resolver and fault is faults.CONNECT_REFUSED else 1)
+
+
+class Broken:
+    """An exchange that cannot be started: what its route composes raises."""
+
+    fresh = upload_done = False
+    finished = deadline = attempted = 0.0
+    backend = link = None
+
+    def __init__(self):
+        timeouts = SimpleNamespace(connect=5.0)
+        self.route = SimpleNamespace(timeouts=timeouts)
+
+
+@pytest.mark.parametrize("where", ["_made", "_connect", "start"])
+def test_an_error_of_our_own_while_dialling_fails_the_exchange(pool, monkeypatch, where):
+    failed = []
+
+    def breaks(*words):
+        raise RecursionError("composed for ever")
+
+    async def connects(pool, link):
+        link.connection_made(Transport())
+
+    monkeypatch.setattr(pool_module.engine, "failed", lambda *words: failed.append(words))
+    monkeypatch.setattr(Pool, "_connect", connects)
+    monkeypatch.setattr(Link if where == "start" else Pool, where, breaks)
+    exchange = Broken()
+    with pytest.raises(RecursionError):
+        asyncio.run(pool._dial(exchange))
+    assert failed == [(exchange, faults.NO_SOCKET)]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from proxy.config.nginx import reader
+from proxy.config.nginx import listen, reader
 from proxy.config.source import ConfigError
 
 
@@ -70,7 +70,7 @@ def test_what_is_wrong_with_processes(read):
 
 
 @pytest.mark.parametrize(
-    ("listen", "addresses"),
+    ("words", "addresses"),
     [
         ("8080", ["0.0.0.0:8080"]),
         ("*:8080", ["0.0.0.0:8080"]),
@@ -85,8 +85,8 @@ def test_what_is_wrong_with_processes(read):
         ("8080 reuseport deferred backlog=7 rcvbuf=8k so_keepalive=30m::10 fastopen=3 bind setfib=1", ["0.0.0.0:8080"]),
     ],
 )
-def test_addresses(read, listen, addresses):
-    model, _ = read(f"server {{ listen {listen}; }}")
+def test_addresses(read, words, addresses):
+    model, _ = read(f"server {{ listen {words}; }}")
     assert [one.address for one in model.listen.values()] == addresses
     [site] = model.site.values()
     assert list(site.listen) == list(model.listen)
@@ -112,6 +112,20 @@ def test_a_name_that_is_taken(read):
     assert [warning.sentence for warning in reading.warnings] == [
         'conflicting server name "a" on 0.0.0.0:8080, ignored'
     ]
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        "server { listen 8080 http2; listen 8081 http2; } server { listen 8082 http2; }",
+        "http2 on; server { listen 8080; } server { listen 8081; }",
+        "server { listen 8080; http2 on; }",
+    ],
+)
+def test_that_there_is_no_http2_is_said_once(read, http):
+    _, reading = read(http)
+    assert [warning.sentence for warning in reading.warnings] == [listen.NO_HTTP2]
+    assert not read("server { listen 8080; http2 off; }")[1].warnings
 
 
 @pytest.mark.parametrize(
