@@ -242,14 +242,14 @@ def test_logs_are_opened_anew(app):
         assert "/after" not in (door.folder / "access.old").read_text() or "/before" not in access.read_text()
 
 
-def test_a_worker_that_cannot_start_says_why_and_nobody_serves(app):
+def test_a_log_that_cannot_be_opened_is_told_and_nobody_serves(app):
     config = CONFIG + '[log]\naccess = "logs/access.log"\n'
     door = Door(config, wait=False, backend=app)
     (door.folder / "logs").mkdir()
     (door.folder / "logs" / "access.log").symlink_to(door.folder / "nowhere" / "file")
     with door:
         assert door.left() == 1
-        assert "cannot start" in door.stderr and "Traceback" not in door.stderr
+        assert "access.log cannot be opened" in door.stderr and "Traceback" not in door.stderr
         assert not (door.folder / "pid").exists()
 
 
