@@ -467,14 +467,14 @@ def forwarded(door: CleanDoor, recorder: Recorder, *lines: str, target: str = "/
         "X-Forwarded-For: 6.6.6.6",
         "X-Forwarded-Proto: gopher",
         "X-Forwarded-Host: evil.test",
-        "X-FORWARDED-PORT: 666",
+        "X-FORWARDED-PORT: evil",
         "X-Forwarded-Prefix: /evil",
         "X-Forwarded-Anything: evil",
         "Forwarded: for=6.6.6.6",
         "X_Forwarded_For: 6.6.6.6",
         "X_Real_IP: 6.6.6.6",
         "x-real_ip: 6.6.6.6",
-        "Keep-Alive: timeout=666",
+        "Keep-Alive: timeout=evil",
         "Proxy-Connection: evil",
         "Proxy: http://evil.test",
         "Proxy-Authorization: evil",
@@ -489,7 +489,7 @@ def forwarded(door: CleanDoor, recorder: Recorder, *lines: str, target: str = "/
 def test_what_clients_must_not_say_is_not_passed_on(line: str, door: CleanDoor, recorder: Recorder) -> None:
     found = forwarded(door, recorder, line)
     text = repr(found)
-    assert "evil" not in text and "6.6.6.6" not in text and "666" not in text and "gopher" not in text
+    assert "evil" not in text and "6.6.6.6" not in text and "gopher" not in text
     assert found[b"x-real-ip"] == found[b"x-forwarded-for"] == [b"127.0.0.1"]
     assert found[b"x-forwarded-proto"] == [b"http"] and found[b"x-forwarded-host"] == [b"localhost"]
 
