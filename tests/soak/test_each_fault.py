@@ -71,7 +71,7 @@ def test_an_answer_cut_at_any_byte_of_its_head_is_a_502(stage: tuple[Rogue, Soak
     assert set(found.values()) == {"502"}
     begun = Counter(line.nonce for line in rogue.lines() if line.nonce in found and line.event == "begun")
     assert set(begun) == set(found)
-    # The others are two servers, and one of them again for a link that had died.
+    # All three servers, and one of them again for a link that had died.
     assert set(begun.values()) <= ({1} if method == "POST" else {3, 4})
 
 
