@@ -178,7 +178,7 @@ def both(text, folder, files, backend):
     """nginx and frontgate with the same configuration."""
     doors = len(set(re.findall(r"%%P(\d)%%", text)))
     ports = free_ports(2 * doors)
-    ours = os.environ.get("OURS", "").split() or [sys.executable, "-P", "-m", "proxy.cli", "nginx"]
+    ours = [sys.executable, "-P", "-m", "proxy.cli", "nginx"]
     nginx = start("nginx", [NGINX], text, folder / "nginx", ports[:doors], files, backend)
     try:
         return nginx, start("frontgate", ours, text, folder / "frontgate", ports[doors:], files, backend)

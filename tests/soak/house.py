@@ -10,7 +10,7 @@ from wires import CleanDoor
 REQUESTS = int(os.environ.get("FRONTGATE_SOAK_REQUESTS", "5000"))
 WHOLE = REQUESTS >= 100_000  # the long form, as CI runs it
 
-CONFIG = """
+HASTE = """
 workers = 2
 [timeouts]
 client_header = "2s"
@@ -22,6 +22,11 @@ read = "600ms"
 shutdown = "3s"
 [listen.web]
 address = "127.0.0.1:{port}"
+"""
+
+CONFIG = (
+    HASTE
+    + """
 [upstream.app]
 servers = [{servers}]
 max_fails = 0
@@ -34,20 +39,12 @@ upstream = "app"
 [log]
 access = "off"
 """
+)
 
 # Everything that watches over backends, all at once; each line can be taken away by itself.
-FULL = """
-workers = 2
-[timeouts]
-client_header = "2s"
-client_body = "2s"
-client_idle = "20s"
-connect = "1s"
-send = "2s"
-read = "600ms"
-shutdown = "3s"
-[listen.web]
-address = "127.0.0.1:{port}"
+FULL = (
+    HASTE
+    + """
 [upstream.app]
 servers = [{places}]
 balance = "least_conn"
@@ -67,6 +64,7 @@ trailers = true
 [log]
 access = "off"
 """
+)
 PARTS = ("balance", "queue", "breaker", "health", "slow_start", "panic", "fallback", "retry", "trailers")
 
 
