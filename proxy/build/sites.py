@@ -19,6 +19,7 @@ from proxy.config import model as config
 from proxy.config.connection import Connection
 from proxy.config.log import AccessLog
 from proxy.config.model import Model
+from proxy.build.tokens import PATH, answers_tokens
 from proxy.content.keeping import Parting, Unkept
 from proxy.content.redirect import FixedReply, Nowhere, Redirect, SlashAdded
 from proxy.content.shelf import Shelf
@@ -29,7 +30,7 @@ from proxy.http.response import HeaderEdits
 from proxy.ledger import NOBODY
 from proxy.observe.metrics import SiteCounts
 from proxy.observe.notes import Notes
-from proxy.policy.locations import EXACT, REGEX, Location
+from proxy.policy.locations import EXACT, FIRST, REGEX, Location
 from proxy.policy.pattern import pattern
 from proxy.policy.routing import NO_LIMIT, Captures, Located, Route, Site, Sites, only_internal
 from proxy.policy.script import Script
@@ -48,6 +49,7 @@ class SiteMaker:
         self._shelf = Shelf(parts.place.clock)
         files.declare(parts)
         self.access = AccessMaker(parts)
+        self._proofs = answers_tokens(parts.model)
         self._late = {name for name, site in parts.model.site.items() if site.script or _scripted(site.route)}
 
     def sites(self) -> dict[str, Site]:
@@ -60,11 +62,11 @@ class SiteMaker:
         if listen.redirect is not None:
             everything = self._nowhere(NOBODY)
             everything.destination = Redirect(f"https://{{host}}{_https_port(self.model)}{{path}}", 301)
-            return Sites((), Site(NOBODY, (), (), everything))
+            return Sites((), self._proving(Site(NOBODY, (), (), everything)))
         here = [name for name, site in self.model.site.items() if listener in self.model.listeners(site)]
         default = listen.default or next((name for name in here if self.model.site[name].default), None)
         default = default or (here[0] if here else None)
-        nobody = Site(NOBODY, (), (), self._nowhere(NOBODY))
+        nobody = self._proving(Site(NOBODY, (), (), self._nowhere(NOBODY)))
         return Sites([sites[name] for name in here], nobody if default is None else sites[default])
 
     # --- sites ------------------------------------------------------------------------------------------------------
@@ -73,7 +75,7 @@ class SiteMaker:
         names = [host.encode() if host.startswith("~") else host.lower().encode() for host in table.names]
         site = Site(name, names, (), self._nowhere(name, table))
         spot = Spot(name, table, site, _own(table))
-        site.place(self._locations(spot, table.route))
+        self._proving(site, self._locations(spot, table.route))
         if table.otherwise is not None:
             site.otherwise = site.named[table.otherwise.removeprefix("@")]
         else:
@@ -92,12 +94,28 @@ class SiteMaker:
             route.site_name = first
         return site
 
+    def _proving(self, site: Site, locations: Sequence[Location[Route]] = ()) -> Site:
+        """Place the locations of a site, and where certificates are ordered that of what proves its names."""
+        places = list(locations)
+        if self._proofs:
+            own = [one.target for one in places if one.kind != REGEX and one.path.startswith(PATH)]
+            for route in own:
+                route.steps = (*self._proofs, *route.steps)
+            if all(one.path != PATH for one in own):
+                route = copy(site.otherwise)
+                route.path, route.steps, route.destination = PATH, self._proofs, Nowhere()
+                places.append(Location(FIRST, PATH, route))
+        site.place(places)
+        return site
+
     def _entry(self, spot: Spot) -> list[Step]:
         """What is done before a route is looked for."""
         steps: list[Step] = []
         named = [one for one in spot.site.patterns if one.groups]
         if named:
             steps.append(Captures(named, names=True))
+        if steps or spot.table.script or spot.table.tls.verify != "off":
+            steps += self._proofs  # an authority is no client: nothing that a site asks for is asked of it
         steps += tls.certified(spot)  # whoever may not come in does not make anything happen
         if spot.table.script:
             steps += self.access.identity(spot)  # scripts may ask who the client is

@@ -66,6 +66,8 @@ class Master(Household):
                     else:
                         self.hear(key.data)
                 self.watch_deadlines()
+                if monotonic() >= self.next_look:
+                    self.look_at_files()
         finally:
             signal.set_wakeup_fd(-1)
             self.close_doors()
@@ -88,6 +90,8 @@ class Master(Household):
         """How long the select may sleep: until the next post is due or the next child is to be killed."""
         times = [post.due for post in self.posts() if self.vacant(post)]
         times += [child.deadline for child in self.children() if child.deadline is not None]
+        if self.watch_files.paths and not self.stopping:
+            times.append(self.next_look)
         return min(max(0.0, min(times) - monotonic()), LONGEST) if times else None
 
     def obey(self, signals: bytes) -> None:
@@ -169,6 +173,7 @@ class Master(Household):
         if change.new_admin:
             self.keeper.due = 0.0
         self.estate.apply(change)
+        self.watch_files.changed(change.model)
         self.resize()
         if change.model.pid != old_pid:
             self.move_pid(old_pid, change.model.pid)
