@@ -29,6 +29,7 @@ from proxy.config.acme import Acme, address_of
 
 PATIENCE: Final = 20  # seconds for one answer
 LONGEST: Final = 180.0  # seconds for the authority to look, and for it to issue
+NONCES: Final = 3  # that may be refused, in pairs
 STEP: Final = 1.0  # seconds between two looks
 MOST_STEP: Final = 30.0
 
@@ -46,6 +47,21 @@ class Refusal(Exception):
         self.wait = wait
         self.proof = proof
         self.limited = limited
+
+
+class Network(client.ClientNetwork):
+    """Asks once more, some times, when the authority does not like a nonce (RFC 8555 section 6.5); the library asks
+    once."""
+
+    def post(self, *words: Any, **more: Any) -> requests.Response:
+        """Ask."""
+        for _ in range(NONCES):
+            try:
+                return super().post(*words, **more)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return super().post(*words, **more)
 
 
 class Order(messages.NewOrder):
@@ -88,9 +104,9 @@ class Authority:
         """Look at every answer: how long we are to wait."""
         self._wait = seconds(response.headers.get("Retry-After", ""))
 
-    def _network(self, key: josepy.JWK) -> client.ClientNetwork:
+    def _network(self, key: josepy.JWK) -> Network:
         trusted: Any = self._table.trusted_ca or True
-        net = client.ClientNetwork(
+        net = Network(
             key, alg=josepy.ES256, verify_ssl=trusted, user_agent=f"frontgate/{__version__}", timeout=PATIENCE
         )
         net.session.hooks["response"].append(self._heard)
