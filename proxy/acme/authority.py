@@ -17,11 +17,14 @@ from email.utils import parsedate_to_datetime
 from threading import Event
 from typing import Any, Final
 
-import josepy
 import requests
 from acme import challenges, client, errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from josepy.errors import Error as JoseError
+from josepy.json_util import decode_b64jose, encode_b64jose, field
+from josepy.jwa import ES256
+from josepy.jwk import JWK, JWKEC
 
 from proxy import __version__
 from proxy.acme.store import Store
@@ -67,8 +70,8 @@ class Network(client.ClientNetwork):
 class Order(messages.NewOrder):
     """An order that says which certificate it replaces (RFC 9773 section 5)."""
 
-    replaces: str = josepy.field("replaces", omitempty=True)
-    profile: str = josepy.field("profile", omitempty=True)
+    replaces: str = field("replaces", omitempty=True)
+    profile: str = field("profile", omitempty=True)
 
 
 class Authority:
@@ -96,19 +99,19 @@ class Authority:
         except messages.Error as error:
             parts = [error.detail or error.title or error.typ, *[one.detail or "" for one in error.subproblems or ()]]
             limited = error.code == "rateLimited"
-            raise Refusal(f"{self.url}: {'; '.join(part for part in parts if part)}", self._wait, limited=limited) from None
-        except (errors.Error, josepy.errors.Error, requests.RequestException, OSError, ValueError, KeyError) as error:
+            raise Refusal(
+                f"{self.url}: {'; '.join(part for part in parts if part)}", self._wait, limited=limited
+            ) from None
+        except (errors.Error, JoseError, requests.RequestException, OSError, ValueError, KeyError) as error:
             raise Refusal(f"{self.url}: {_reason(error)}", self._wait) from None
 
     def _heard(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Look at every answer: how long we are to wait."""
         self._wait = seconds(response.headers.get("Retry-After", ""))
 
-    def _network(self, key: josepy.JWK) -> Network:
+    def _network(self, key: JWK) -> Network:
         trusted: Any = self._table.trusted_ca or True
-        net = Network(
-            key, alg=josepy.ES256, verify_ssl=trusted, user_agent=f"frontgate/{__version__}", timeout=PATIENCE
-        )
+        net = Network(key, alg=ES256, verify_ssl=trusted, user_agent=f"frontgate/{__version__}", timeout=PATIENCE)
         net.session.hooks["response"].append(self._heard)
         return net
 
@@ -122,10 +125,12 @@ class Authority:
     def _opened(self) -> client.ClientV2:
         known = json.loads(self._store.read(self._path) or b"{}")
         if "key" not in known:
-            made = josepy.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
+            made = JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
             known = {"directory": self.url, "email": self._table.email, "key": made.to_json()}
             self._store.write(self._path, json.dumps(known).encode())  # first, so that no account loses its key
-        key = josepy.JWK.from_json(known["key"])
+        key = JWKEC.from_json(known["key"])
+        if not isinstance(key, JWK):
+            raise ValueError(f"{self._path} has no key")
         net = self._network(key)
         found = client.ClientV2(client.ClientV2.get_directory(self.url, net), net)
         if "uri" in known:
@@ -135,7 +140,7 @@ class Authority:
         self._store.write(self._path, json.dumps(known).encode())
         return found
 
-    def _registered(self, found: client.ClientV2, key: josepy.JWK) -> str:
+    def _registered(self, found: client.ClientV2, key: JWK) -> str:
         table = self._table
         if table.eab is None and found.external_account_required():
             raise ValueError("it wants our account to be bound to another: write [acme.eab] with kid and key")
@@ -213,7 +218,7 @@ class Authority:
             if not offered:
                 raise Refusal(f"{self.url}: {name} cannot be proven by {kind}", proof=True)
             # Of both kinds the token is authorized alike, and the library has words for one of them alone.
-            made = challenges.HTTP01(token=josepy.decode_b64jose(offered[0]["token"]))
+            made = challenges.HTTP01(token=decode_b64jose(offered[0]["token"]))
             present(name, offered[0]["token"], made.key_authorization(found.net.key))
             pending.append((name, url, offered[0]["url"], made.response(found.net.key)))
         for _, _, challenge, answer in pending:
@@ -238,7 +243,7 @@ class Authority:
         for _ in self._looks():
             body = self._get(found, order.uri).json()
             if body["status"] == "valid":
-                return self._get(found, body["certificate"]).content  # type: ignore[no-any-return]
+                return self._get(found, body["certificate"]).content
             if body["status"] == "invalid":
                 raise Refusal(f"{self.url}: {(body.get('error') or {}).get('detail', 'the order has become invalid')}")
             if body["status"] == "ready" and not asked:
@@ -294,7 +299,7 @@ def ari_name(chain: bytes) -> str:
         return ""
     number = found.serial_number
     serial = number.to_bytes(number.bit_length() // 8 + 1, "big")
-    return f"{josepy.encode_b64jose(issuer)}.{josepy.encode_b64jose(serial)}" if issuer else ""
+    return f"{encode_b64jose(issuer)}.{encode_b64jose(serial)}" if issuer else ""
 
 
 def seconds(text: str) -> float:

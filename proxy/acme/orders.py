@@ -143,7 +143,9 @@ class Orders:
                 refusals.append(refusal)
                 if not refusal.proof:
                     break
-        sentence = "; ".join(dict.fromkeys(str(refusal) for refusal in refusals)) or "there is no way to prove its names"
+        sentence = (
+            "; ".join(dict.fromkeys(str(refusal) for refusal in refusals)) or "there is no way to prove its names"
+        )
         raise Refusal(sentence, max((refusal.wait for refusal in refusals), default=0.0))
 
     def _issued(self, directory: str, one: Wanted, kind: str, bundle: bytes) -> bytes:

@@ -13,6 +13,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from proxy.config.acme import mark
@@ -51,7 +52,7 @@ class Renewer:
         made = orders = None
         while orders is None:
             try:
-                made = await aside(lambda: importlib.import_module("proxy.acme.orders"))
+                made = await aside(partial(importlib.import_module, "proxy.acme.orders"))
                 orders = made.Orders(model.acme, over)
                 await aside(orders.store.prepare)
                 await aside(orders.store.sweep)
@@ -66,23 +67,23 @@ class Renewer:
         while True:
             now = asyncio.get_running_loop().time()
             for name, one in once.items():
-                if now >= due[name] or await aside(lambda one=one: orders.store.wanted(one.mark)):
+                if now >= due[name] or await aside(partial(orders.store.wanted, one.mark)):
                     due[name] = now + await self._look(orders, one)
             await asyncio.sleep(STEP)
 
     async def _stand_in(self, orders: Any, once: dict[str, Any]) -> None:
         for one in once.values():
             with contextlib.suppress(OSError):
-                await aside(lambda one=one: orders.stand_in(one))
+                await aside(partial(orders.stand_in, one))
         self._changed()
 
     async def _look(self, orders: Any, one: Any) -> float:
         """Do what is due for a certificate; gives the seconds until the next look."""
         try:
-            if await aside(lambda: orders.look(one)):
+            if await aside(partial(orders.look, one)):
                 log.info("there is a new certificate for site %s", one.site)
                 self._changed()
-            return float(await aside(lambda: orders.patience(one)))
+            return float(await aside(partial(orders.patience, one)))
         except asyncio.CancelledError:
             raise
         except Exception:

@@ -44,7 +44,7 @@ class Store:
 
     def write(self, path: str, content: bytes) -> None:
         """Have a file with this content, at once. OSError."""
-        folder, name = os.path.split(path)
+        folder = os.path.dirname(path)
         descriptor, beside = tempfile.mkstemp(prefix=".new-", dir=folder)  # made for its owner alone
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -15,11 +15,11 @@ from proxy.build import proxy as proxied
 from proxy.build.access import AccessMaker
 from proxy.build.answers import answers
 from proxy.build.parts import Parts, Spot
+from proxy.build.tokens import PATH, answers_tokens
 from proxy.config import model as config
 from proxy.config.connection import Connection
 from proxy.config.log import AccessLog
 from proxy.config.model import Model
-from proxy.build.tokens import PATH, answers_tokens
 from proxy.content.keeping import Parting, Unkept
 from proxy.content.redirect import FixedReply, Nowhere, Redirect, SlashAdded
 from proxy.content.shelf import Shelf

@@ -56,7 +56,8 @@ def shown(model: Model, pems: Mapping[str, bytes]) -> tuple[tuple[str, str, floa
                 ends = expiry.ends(pems.get(certificate, b""))
             except (ValueError, IndexError):
                 continue
-            real = not site.ordered or os.path.exists(certificate_file(model.acme.folder, certificate.removeprefix(MARK)))
+            path = certificate_file(model.acme.folder, certificate.removeprefix(MARK))
+            there = not site.ordered or os.path.exists(path)
             if ends:
-                found.append((name, certificate, min(ends) if real else 0.0))
+                found.append((name, certificate, min(ends) if there else 0.0))
     return tuple(found)

@@ -51,10 +51,10 @@ class Pebble:
         return f"https://localhost:{self.port}/dir"
 
     def _certify(self) -> None:
+        words = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
+        asked = [*words.split(), "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-            + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.folder / "key.pem"]
-            + ["-out", self.ca],
+            [*asked, "-keyout", self.folder / "key.pem", "-out", self.ca],
             check=True,
             capture_output=True,
         )

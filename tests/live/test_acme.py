@@ -128,7 +128,8 @@ def test_what_is_shown_until_then():
     with served(config=config) as (door, authority):
         until(lambda: shown(door), 10, "a placeholder")
         assert not believed(door, authority)
-        assert "it cannot be reached; the next attempt is in 1 min" in until(lambda: door.stderr if "next" in door.stderr else "")
+        told = until(lambda: door.stderr if "next" in door.stderr else "")
+        assert "it cannot be reached; the next attempt is in 1 min" in told
         assert "1 failed, next attempt" in command(door)
     with served('until_first = "refuse"', config=config) as (door, authority):
         until(lambda: "next attempt" in door.stderr)
