@@ -173,9 +173,11 @@ class Authority:
             try:
                 order = self._begun(found, names, csr, replaces)
             except messages.Error as error:
-                if error.code == "accountDoesNotExist":
-                    self.forget()
-                raise
+                if error.code != "accountDoesNotExist":
+                    raise
+                self.forget()
+                found = self.open()
+                order = self._begun(found, names, csr, replaces)
         with self._told():
             self._prove(found, order, kind, present)
         with self._told():

@@ -96,7 +96,7 @@ class Store:
             plan = Plan(**{name: value for name, value in found.items() if name in known})
             if plan.window is not None:
                 plan.window = (float(plan.window[0]), float(plan.window[1]))
-            for name in ("tried", "again", "begins", "at", "ask"):
+            for name in ("tried", "again", "barred", "begins", "at", "ask"):
                 setattr(plan, name, float(getattr(plan, name)))
             plan.failures = int(plan.failures)
         except (ValueError, TypeError, AttributeError, IndexError):

@@ -53,7 +53,8 @@ class Life(NamedTuple):
 class Plan:
     """What is remembered of a certificate between attempts.
 
-    `failures` since it was last got, the last of them at `tried`; no attempt before `again`. `begins` tells the
+    `failures` since it was last got, the last of them at `tried`; no attempt before `again`, and not even one that
+    somebody asks for before `barred`, which is the authority's word. `begins` tells the
     certificate for which `at` was chosen, within `window` if the authority advises one; it is asked again at `ask`.
     `kind` is the challenge that has worked; `wanted`, that somebody asks for it now.
     """
@@ -61,6 +62,7 @@ class Plan:
     failures: int = 0
     tried: float = 0.0
     again: float = 0.0
+    barred: float = 0.0
     error: str = ""
     begins: float = 0.0
     at: float = 0.0
@@ -81,6 +83,7 @@ def failed(plan: Plan, now: float, chance: Chance, error: str, wait: float = 0.0
     plan.tried, plan.error, plan.wanted = now, error, False
     usual = delay(plan.failures) * chance.uniform(1 - SPREAD, 1 + SPREAD)
     plan.again = now + max(usual, min(wait, LONGEST))
+    plan.barred = now + min(wait, LONGEST)
 
 
 def got(plan: Plan, now: float, life: Life, chance: Chance, kind: str) -> None:
@@ -124,9 +127,10 @@ def due(plan: Plan, life: Life | None, now: float) -> bool:
 
 def _waits(plan: Plan, now: float) -> bool:
     """Whether it is too early for another attempt. A clock that was set back must not make it wait for long."""
-    if not plan.failures or now >= plan.again:
+    end = plan.barred if plan.wanted else plan.again
+    if not plan.failures or now >= end:
         return False
-    longest = plan.again - plan.tried
+    longest = end - plan.tried
     return now >= plan.tried - MINUTE or plan.tried - now < longest
 
 

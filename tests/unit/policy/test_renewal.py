@@ -118,13 +118,17 @@ def test_success_forgets_failures():
     assert renewal.kinds(plan, ("http-01", "tls-alpn-01")) == ("tls-alpn-01", "http-01")
 
 
-def test_whoever_asks_gets_one_but_not_before_the_next_attempt():
+def test_whoever_asks_gets_one_but_not_before_the_authority_allows_it():
     plan = known()
     plan.wanted = True
     assert renewal.due(plan, LIFE, BEGAN + DAY)
     renewal.failed(plan, BEGAN + DAY, Middle(), "no", wait=HOUR)
     plan.wanted = True
     assert not renewal.due(plan, LIFE, BEGAN + DAY + HOUR - 1)
+    renewal.failed(plan, BEGAN + 2 * DAY, Middle(), "no")
+    assert not renewal.due(plan, LIFE, BEGAN + 2 * DAY + 1)
+    plan.wanted = True
+    assert renewal.due(plan, LIFE, BEGAN + 2 * DAY + 1)
 
 
 def test_a_clock_that_jumps_ahead_costs_one_attempt():
