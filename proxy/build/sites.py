@@ -15,7 +15,7 @@ from proxy.build import proxy as proxied
 from proxy.build.access import AccessMaker
 from proxy.build.answers import answers
 from proxy.build.parts import Parts, Spot
-from proxy.build.tokens import PATH, answers_tokens
+from proxy.build.tokens import PATH, Behind, answers_tokens
 from proxy.config import model as config
 from proxy.config.connection import Connection
 from proxy.config.log import AccessLog
@@ -75,12 +75,13 @@ class SiteMaker:
         names = [host.encode() if host.startswith("~") else host.lower().encode() for host in table.names]
         site = Site(name, names, (), self._nowhere(name, table))
         spot = Spot(name, table, site, _own(table))
-        self._proving(site, self._locations(spot, table.route))
+        locations = self._locations(spot, table.route)
         if table.otherwise is not None:
             site.otherwise = site.named[table.otherwise.removeprefix("@")]
         else:
             site.otherwise.answers = answers(self.parts, spot)
             self.access.made(site.otherwise, spot)
+        self._proving(site, locations)
         first = next((host for host in names if host), b"").removeprefix(b".")
         steps = self._entry(spot)
         if steps:
@@ -98,13 +99,10 @@ class SiteMaker:
         """Place the locations of a site, and where certificates are ordered that of what proves its names."""
         places = list(locations)
         if self._proofs:
-            own = [one.target for one in places if one.kind != REGEX and one.path.startswith(PATH)]
-            for route in own:
-                route.steps = (*self._proofs, *route.steps)
-            if all(one.path != PATH for one in own):
-                route = copy(site.otherwise)
-                route.path, route.steps, route.destination = PATH, self._proofs, Nowhere()
-                places.append(Location(FIRST, PATH, route))
+            route = copy(site.otherwise)
+            route.path, route.destination, route.max_body = PATH, Nowhere(), NO_LIMIT  # the route behind it says
+            route.steps = (*self._proofs, Behind(Site(site.name, (), locations, site.otherwise)))
+            places.append(Location(FIRST, PATH, route))
         site.place(places)
         return site
 

@@ -1,6 +1,7 @@
 """Shows an authority that a name is ours, in the handshake itself (TLS-ALPN-01, RFC 8737).
 
-Rules: who offers `acme-tls/1`, and nothing else, gets the certificate that lies ready for the name it asks for. After the handshake the connection ends: no request ever comes over it. Nobody else ever sees that certificate.
+Rules: who offers `acme-tls/1`, and nothing else, gets the certificate that lies ready for the name it asks for. Behind
+the handshake the connection ends: no request ever comes over it. Nobody else ever sees that certificate.
 """
 
 from __future__ import annotations
