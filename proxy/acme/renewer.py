@@ -2,7 +2,8 @@
 
 Rules: what speaks with authorities blocks, so each look is a daemon thread's, one at a time; the loop only waits for
 it, and a keeper that goes waits for nobody. The modules that speak need a second and tens of megabytes, so they are
-loaded in that thread, and only where a certificate is ordered at all. Nothing that goes wrong here ends anything else.
+loaded by the keeper alone, and only where a certificate is ordered at all. Nothing that goes wrong here ends anything
+else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from proxy.config.model import Model, Site
 
 EVERY: Final = 600.0  # seconds between two looks at a certificate that nobody is in a hurry with
 STEP: Final = 2.0  # seconds between two looks at requests, and at the times of attempts
+
+ORDERS: Final = "proxy.acme.orders"
 
 T = TypeVar("T")
 log = logging.getLogger("frontgate")
@@ -52,7 +55,7 @@ class Renewer:
         made = orders = None
         while orders is None:
             try:
-                made = await aside(partial(importlib.import_module, "proxy.acme.orders"))
+                made = await aside(partial(importlib.import_module, ORDERS))
                 orders = made.Orders(model.acme, over)
                 await aside(orders.store.prepare)
                 await aside(orders.store.sweep)
@@ -98,6 +101,13 @@ def _wanted(made: Any, model: Model, name: str, site: Site) -> Any:
     able = {"http-01": plain, "tls-alpn-01": secure and made.CAN_SHAKE}
     kinds = tuple(kind for kind in model.acme.challenges if able[kind])
     return made.Wanted(mark(site.names), name, made.wanted_of(site.names), kinds)
+
+
+def learn() -> Any:
+    """The modules that speak with authorities. Where they cannot be loaded, `Renewer` says so."""
+    with contextlib.suppress(ImportError, OSError):
+        return importlib.import_module(ORDERS)
+    return None
 
 
 async def aside(call: Callable[[], T]) -> T:

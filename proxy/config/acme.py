@@ -66,7 +66,7 @@ class Acme(Table):
         description="until the first certificate is there: show one that nobody believes, or refuse handshakes",
     )
     trusted_ca: words.Path | None = Field(
-        default=None, description="issuers by which the authority's own server is believed (PEM; default: the system's)"
+        default=None, description="issuers by which the authority's own server is believed (PEM; default: Mozilla's)"
     )
 
     @property

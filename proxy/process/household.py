@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
 
+from proxy.acme.renewer import learn
 from proxy.downstream.tls import read_pems
 from proxy.process import pidfile, succession
 from proxy.process.backoff import Backoff
@@ -112,6 +113,8 @@ class Household:
             for sibling in self.children():
                 sibling.channel.close()
             self.estate.forget(slot)
+            if slot is None and self.estate.model.ordered:
+                learn()  # while the program's files can still be read, whoever we become
             drop_privileges(self.estate.model)
             if slot is None:
                 return keep(self.estate, channel, self.error_log, self.started)

@@ -164,13 +164,14 @@ class Master(Household):
                 self.tell(post.child, *change.order(post.slot, names, post.child.behind))
                 post.child.behind = False
                 self.unanswered.add(post.child.pid)
-        keeper, self.keeper.child = self.keeper.child, self.keeper.child if not change.new_admin else None
-        if change.new_admin and keeper is not None:
+        anew = change.new_admin or bool(change.model.ordered and not self.estate.model.ordered)  # see `learn`
+        keeper, self.keeper.child = self.keeper.child, None if anew else self.keeper.child
+        if anew and keeper is not None:
             self.leaving.append(keeper)
             self.end([keeper])
         elif keeper is not None:
             self.tell(keeper, Reload(change.model, names))
-        if change.new_admin:
+        if anew:
             self.keeper.due = 0.0
         self.estate.apply(change)
         self.watch_files.changed(change.model)

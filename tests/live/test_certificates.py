@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import ssl
+import stat
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,31 @@ def test_files_that_certbot_renews_are_used_when_they_are_whole(tmp_path):
         wire.close()
         [row] = until(lambda: door.status()["certificates"])
         assert row["site"] == "one" and row["ends"] and not row["ordered"]
+
+
+@pytest.mark.root
+def test_who_serves_as_nobody_orders_as_nobody():
+    door = Door('user = "nobody"\n' + CONFIG, tls=free_port(), open=free_port(), nobody=free_port())
+    door.folder.chmod(0o755)
+    with door:
+        until(lambda: offered(door, "one.example.com", "http/1.1"), 20, "a placeholder")
+        folder = door.folder / "acme"
+        owner = pwd.getpwnam("nobody").pw_uid
+        assert {path.stat().st_uid for path in (folder, *folder.rglob("*"))} == {owner}
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_reload_may_begin_to_order_and_end_it():
+    plain = '[listen.plain]\naddress = "127.0.0.1:{port}"\n[site.one]\ndefault = true\n' + (
+        '[[site.one.route]]\npath = "/"\nreply = { body = "plain" }\n'
+    )
+    door = Door(plain, tls=free_port(), open=free_port(), nobody=free_port())
+    with door:
+        assert not (door.folder / "acme").exists()
+        door.reload(CONFIG)
+        until(lambda: offered(door, "one.example.com", "http/1.1"), 20, "a placeholder")
+        until(lambda: "no certificate for site two" in door.stderr, 20)
+        assert [row["ends"] for row in door.status()["certificates"]] == [None, None]
+        door.reload(plain)
+        assert door.status()["certificates"] == []
+        assert door.get("/").body == b"plain"
