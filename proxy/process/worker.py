@@ -282,8 +282,8 @@ class Worker:
             try:
                 for one in self.contexts.values():
                     one.certify(self.runtime.model, order.pems)
-            except ValueError as error:
-                log.error("%s", error)
+            except (ValueError, KeyError) as error:  # of a configuration that this worker has refused, perhaps
+                log.error("the certificates of before stay in use: %s", error)
             else:
                 files.give(order.pems)
 

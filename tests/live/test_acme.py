@@ -206,3 +206,20 @@ def test_an_account_is_bound_to_another():
         until(lambda: believed(door, authority), 30, "a certificate")
     with served(**wanted) as (door, authority):
         until(lambda: "write [acme.eab] with kid and key" in door.stderr, 30)
+
+
+def test_two_hosts_that_share_a_folder_order_once_and_answer_for_each_other():
+    with served('challenges = ["http-01"]') as (door, authority):
+        until(lambda: believed(door, authority), 30, "a certificate")
+        more = 'challenges = ["http-01"]'
+        folder = CONFIG.replace('"{folder}/acme"', f'"{door.folder}/acme"')
+        words = {"directory": authority.directory, "ca": authority.ca, "more": more}
+        other = Door(folder.replace("{more}", more), tls=free_port(), **words)
+        other.tls = other.words["tls"]
+        with other:
+            until(lambda: believed(other, authority), 10, "the same certificate")
+            before = shown(door)
+            assert shown(other) == before
+            command(other, "--renew", "one")  # whoever is first orders, and the authority looks at the first door
+            until(lambda: shown(door) == shown(other) != before, 40, "another certificate on both")
+            assert authority.log().count("Issued certificate serial") == 2
