@@ -284,6 +284,11 @@ def for_people(found: dict[str, Any]) -> str:
     classes = ("1xx", "2xx", "3xx", "4xx", "5xx")
     rows = [(name, *(one["requests"].get(word, 0) for word in classes)) for name, one in found["sites"].items()]
     parts.append(table(("SITE", *classes), rows))
+    rows = [
+        (one["site"], one["certificate"], time.strftime("%Y-%m-%d", time.gmtime(one["ends"])) if one["ends"] else "-")
+        for one in found["certificates"]
+    ]
+    parts.append(table(("SITE", "CERTIFICATE", "ENDS"), rows))
     return "\n\n".join(part for part in parts if part)
 
 
