@@ -43,13 +43,12 @@ Present = Callable[[str, str, str], None]  # name, token, what is to be shown fo
 
 class Refusal(Exception):
     """Something went wrong. `wait` is how many seconds the authority wants us to wait, `proof` that a name was not
-    proven, `limited` that we have asked too much."""
+    proven."""
 
-    def __init__(self, sentence: str, wait: float = 0.0, *, proof: bool = False, limited: bool = False) -> None:
+    def __init__(self, sentence: str, wait: float = 0.0, *, proof: bool = False) -> None:
         super().__init__(sentence)
         self.wait = wait
         self.proof = proof
-        self.limited = limited
 
 
 class Network(client.ClientNetwork):
@@ -98,10 +97,7 @@ class Authority:
             yield
         except messages.Error as error:
             parts = [error.detail or error.title or error.typ, *[one.detail or "" for one in error.subproblems or ()]]
-            limited = error.code == "rateLimited"
-            raise Refusal(
-                f"{self.url}: {'; '.join(part for part in parts if part)}", self._wait, limited=limited
-            ) from None
+            raise Refusal(f"{self.url}: {'; '.join(part for part in parts if part)}", self._wait) from None
         except (errors.Error, JoseError, requests.RequestException, OSError, ValueError, KeyError) as error:
             raise Refusal(f"{self.url}: {_reason(error)}", self._wait) from None
 

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from threading import Event
 from typing import Final, NamedTuple
@@ -90,18 +91,28 @@ class Orders:
             if not renewal.due(plan, life, time.time()):
                 self.store.remember(one.mark, plan)
                 return False
-            self.store.remove(acme.request_file(self.store.folder, one.mark))
+            self._dare(one, plan)
             try:
                 kind = self._attempt(one, plan, bundle)
-            except Refusal as refusal:
-                if not self.over.is_set():
-                    self._failed(one, plan, refusal)
+            except (Refusal, OSError) as problem:
+                if self.over.is_set():
+                    self.store.remember(one.mark, plan)
+                else:
+                    self._failed(one, plan, problem)
                 return False
             fresh = keys.life(self.store.bundle(one.mark))
             if fresh is not None:
                 renewal.got(plan, time.time(), fresh, self._chance, kind)
             self.store.remember(one.mark, plan)
             return True
+
+    def _dare(self, one: Wanted, plan: Plan) -> None:
+        """Write down that an attempt has failed before it begins: so there is room on the disk for what will come, and
+        a process that dies in it does not begin the next one at once. OSError."""
+        broken = replace(plan)
+        renewal.failed(broken, time.time(), self._chance, "it was broken off")
+        self.store.remember(one.mark, broken)
+        self.store.remove(acme.request_file(self.store.folder, one.mark))
 
     def _advise(self, one: Wanted, plan: Plan, bundle: bytes) -> None:
         """Ask the authority when to renew, if it is time to."""
@@ -116,12 +127,13 @@ class Orders:
         else:
             renewal.advised(plan, now, self._chance, window, wait or renewal.ADVICE)
 
-    def _failed(self, one: Wanted, plan: Plan, refusal: Refusal) -> None:
+    def _failed(self, one: Wanted, plan: Plan, problem: Refusal | OSError) -> None:
         now = time.time()
-        renewal.failed(plan, now, self._chance, str(refusal), refusal.wait)
+        wait = problem.wait if isinstance(problem, Refusal) else 0.0
+        renewal.failed(plan, now, self._chance, str(problem), wait)
         self.store.remember(one.mark, plan)
         later = plan.again - now
-        log.error("no certificate for site %s: %s; the next attempt is in %s", one.site, refusal, _span(later))
+        log.error("no certificate for site %s: %s; the next attempt is in %s", one.site, problem, _span(later))
 
     def _attempt(self, one: Wanted, plan: Plan, bundle: bytes) -> str:
         """Get a certificate and keep it; gives the kind of challenge that has worked. Refusal."""

@@ -87,8 +87,9 @@ class Renewer:
                 log.info("there is a new certificate for site %s", one.site)
                 self._changed()
             return float(await aside(partial(orders.patience, one)))
-        except asyncio.CancelledError:
-            raise
+        except OSError as error:
+            log.error("the certificate of site %s cannot be looked after: %s", one.site, error)
+            return EVERY
         except Exception:
             log.exception("the certificate of site %s cannot be looked after", one.site)
             return EVERY

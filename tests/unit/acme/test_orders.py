@@ -196,6 +196,49 @@ def test_who_stops_does_not_count_as_a_failure(tmp_path, fake):
     assert not looking.is_alive() and found.plan(WANTED).failures == 0
 
 
+def test_nothing_is_ordered_that_could_not_be_kept(tmp_path, fake, monkeypatch):
+    found = orders(tmp_path, fake)
+    write = found.store.write
+
+    def full(path, content):
+        if "/plans/" in path:
+            raise OSError("the disk is full")
+        write(path, content)
+
+    monkeypatch.setattr(found.store, "write", full)
+    with pytest.raises(OSError, match="full"):
+        found.look(WANTED)
+    assert not fake.orders
+
+
+def test_a_certificate_that_cannot_be_kept_is_a_failure(tmp_path, fake, monkeypatch):
+    found = orders(tmp_path, fake)
+    write = found.store.write
+
+    def full(path, content):
+        if "/certificates/" in path:
+            raise OSError("the disk is full")
+        write(path, content)
+
+    monkeypatch.setattr(found.store, "write", full)
+    assert not found.look(WANTED)
+    assert found.plan(WANTED).failures == 1 and found.plan(WANTED).error == "the disk is full"
+
+
+def test_who_dies_in_an_attempt_does_not_begin_the_next_at_once(tmp_path, fake, monkeypatch):
+    found = orders(tmp_path, fake)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(found, "_attempt", die)
+    with pytest.raises(KeyboardInterrupt):
+        found.look(WANTED)
+    other = orders(tmp_path, fake)
+    assert not other.look(WANTED) and not fake.orders
+    assert other.plan(WANTED).error == "it was broken off"
+
+
 def test_a_plan_that_makes_no_sense_is_forgotten(tmp_path, fake):
     found = orders(tmp_path, fake)
     for text in ("", "[", "[]", '{"tried": "x"}', '{"window": [1]}', '{"unknown": 1, "failures": 2}'):
