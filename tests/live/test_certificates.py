@@ -59,6 +59,7 @@ def door():
         until(lambda: (found.folder / "acme/challenges/http").is_dir(), 20)
         (found.folder / "acme/challenges/http" / TOKEN).write_text(f"{TOKEN}.thumb")
         (found.folder / "acme/secret-0123456789").write_text("secret")
+        until(lambda: all(offered(found, "one.example.com", "http/1.1") for _ in range(8)), 20, "a placeholder")
         yield found
 
 
