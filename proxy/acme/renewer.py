@@ -95,6 +95,12 @@ class Renewer:
             return EVERY
 
 
+def asked(model: Model) -> object:
+    """All that an order depends on: of two Models for which it is the same, none has to be given up."""
+    sites = {name: site.names for name, site in model.ordered.items()}
+    return model.acme, sites, {listen.tls for listen in model.listen.values()}
+
+
 def _wanted(made: Any, model: Model, name: str, site: Site) -> Any:
     """The certificate of a site, and how its names can be proven on the listeners that there are."""
     plain = any(not listen.tls for listen in model.listen.values())

@@ -15,7 +15,7 @@ import signal
 from random import Random
 
 import proxy
-from proxy.acme.renewer import Renewer
+from proxy.acme.renewer import Renewer, asked
 from proxy.admin.server import AdminServer
 from proxy.admin.standing import Standing
 from proxy.config.model import Model
@@ -60,7 +60,7 @@ class Keeper:
     def reload(self, order: Reload) -> None:
         """Show a new configuration from now on, and check what it says."""
         self.standing.arena.layout.extend(order.names)
-        if order.model.acme != self.standing.model.acme or order.model.ordered != self.standing.model.ordered:
+        if asked(order.model) != asked(self.standing.model):
             self.renewer.adopt(order.model)
         self.standing.model = order.model
         self.check(order.model)
