@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 
 import proxy
 from proxy import engine
+from proxy.acme import certified
 from proxy.config import check, reading
 from proxy.config.convert import converted
 from proxy.config.model import Model, schema
@@ -72,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
         configured(command)
         command.add_argument("upstream", help="its name in the configuration")
         command.add_argument("backend", help="its address there")
+    words = "list the certificates of sites, or have one renewed"
+    asked = commands.add_parser("certificates", help=words, description=words)
+    configured(asked)
+    asked.add_argument("--json", action="store_true", help="as JSON")
+    asked.add_argument("--renew", metavar="SITE", help="order the certificate of a site anew, within seconds")
     asked = commands.add_parser("status", help="show workers, backends and limits")
     configured(asked)
     asked.add_argument("--json", action="store_true", help="as JSON")
@@ -103,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for problem in error.errors:
             print(problem, file=sys.stderr)
-    except (Trouble, ValueError) as error:
+    except (Trouble, ValueError, PermissionError) as error:
         print(f"frontgate: {error}", file=sys.stderr)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -126,6 +132,8 @@ def run(asked: argparse.Namespace) -> int:
         return 0
     if asked.command == "status":
         return show(reading.load(asked.config)[0], asked.json)
+    if asked.command == "certificates":
+        return certificates(reading.load(asked.config)[0], asked.renew, asked.json)
     if asked.command in DRAINS:
         where = urlencode({"upstream": asked.upstream, "backend": asked.backend})
         method = "PUT" if asked.command == "drain" else "DELETE"
@@ -241,6 +249,21 @@ def show(model: Model, as_json: bool) -> int:
     return 0
 
 
+def certificates(model: Model, renew: str | None, as_json: bool) -> int:
+    """List the certificates on disk, or ask for one to be renewed."""
+    if renew is not None:
+        certified.ask(model, renew)
+        print(f"the certificate of site {renew} is asked for: see the error log, or frontgate certificates")
+        return 0
+    found = certified.listed(model)
+    if as_json:
+        print(json.dumps([one._asdict() for one in found], indent=2))
+        return 0
+    rows = [(one.site, ", ".join(one.names), one.source, certified.held(one, time.time()), one.state) for one in found]
+    print(table(("SITE", "NAMES", "CERTIFICATE", "ENDS", "STATE"), rows) or "no site has a certificate")
+    return 0
+
+
 def for_people(found: dict[str, Any]) -> str:
     """The state as tables."""
     reload = found["reload"]
@@ -261,6 +284,11 @@ def for_people(found: dict[str, Any]) -> str:
     classes = ("1xx", "2xx", "3xx", "4xx", "5xx")
     rows = [(name, *(one["requests"].get(word, 0) for word in classes)) for name, one in found["sites"].items()]
     parts.append(table(("SITE", *classes), rows))
+    rows = [
+        (one["site"], one["certificate"], time.strftime("%Y-%m-%d", time.gmtime(one["ends"])) if one["ends"] else "-")
+        for one in found["certificates"]
+    ]
+    parts.append(table(("SITE", "CERTIFICATE", "ENDS"), rows))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("exchange",),
     ("policy", "config"),
     ("engine",),
-    ("downstream", "upstream", "content", "observe", "shared"),
+    ("downstream", "upstream", "content", "observe", "shared", "acme"),
     ("catalog",),
     ("ledger",),
     ("build",),

@@ -36,6 +36,7 @@ class Arenas(Collector):
         yield from self.connections()
         yield from self.backends()
         yield from self.limits()
+        yield from self.certificates()
         yield from self.host()
 
     def sites(self) -> Iterator[Metric]:
@@ -145,6 +146,17 @@ class Arenas(Collector):
         for fault in standing.second_words("fault"):
             faults.add_metric([fault], standing.total("fault", fault, "total"))
         yield from (outcomes, faults)
+
+    def certificates(self) -> Iterator[Metric]:
+        """When certificates end."""
+        ends = GaugeMetricFamily(
+            "frontgate_certificate_expiry_timestamp_seconds",
+            "When a certificate ends, in seconds since 1970; 0 while an ordered one is still to come.",
+            labels=["site", "certificate"],
+        )
+        for site, name, end in self.standing.certificates:
+            ends.add_metric([site, name], end)
+        yield ends
 
     def host(self) -> Iterator[Metric]:
         """Processes, reloads and the version."""

@@ -21,6 +21,7 @@ class Standing:
     restarts: int = 0
     reload_good: bool = True
     reloaded: float = 0.0
+    certificates: tuple[tuple[str, str, float], ...] = ()  # site, file or mark, end; 0 for what only stands in
 
     def total(self, *name: str) -> int:
         """A number over all processes; 0 for what is not counted."""

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from proxy.admin.standing import Standing
+from proxy.config.acme import MARK
 from proxy.config.upstream import Server
 from proxy.policy.breaker import WORDS
 from proxy.policy.standing import ILL, UNPROVEN
@@ -23,7 +24,16 @@ def status(standing: Standing, monotonic: float) -> dict[str, Any]:
         "sites": sites(standing),
         "upstreams": upstreams(standing, monotonic),
         "limits": limits(standing),
+        "certificates": certificates(standing),
     }
+
+
+def certificates(standing: Standing) -> list[dict[str, Any]]:
+    """The certificates that sites show; the end of one that is still to come is None."""
+    return [
+        {"site": site, "certificate": name, "ends": round(ends) or None, "ordered": name.startswith(MARK)}
+        for site, name, ends in standing.certificates
+    ]
 
 
 def workers(standing: Standing) -> list[dict[str, int]]:

@@ -15,6 +15,7 @@ from proxy.build import proxy as proxied
 from proxy.build.access import AccessMaker
 from proxy.build.answers import answers
 from proxy.build.parts import Parts, Spot
+from proxy.build.tokens import PATH, Behind, answers_tokens
 from proxy.config import model as config
 from proxy.config.connection import Connection
 from proxy.config.log import AccessLog
@@ -29,7 +30,7 @@ from proxy.http.response import HeaderEdits
 from proxy.ledger import NOBODY
 from proxy.observe.metrics import SiteCounts
 from proxy.observe.notes import Notes
-from proxy.policy.locations import EXACT, REGEX, Location
+from proxy.policy.locations import EXACT, FIRST, REGEX, Location
 from proxy.policy.pattern import pattern
 from proxy.policy.routing import NO_LIMIT, Captures, Located, Route, Site, Sites, only_internal
 from proxy.policy.script import Script
@@ -48,6 +49,7 @@ class SiteMaker:
         self._shelf = Shelf(parts.place.clock)
         files.declare(parts)
         self.access = AccessMaker(parts)
+        self._proofs = answers_tokens(parts.model)
         self._late = {name for name, site in parts.model.site.items() if site.script or _scripted(site.route)}
 
     def sites(self) -> dict[str, Site]:
@@ -60,11 +62,11 @@ class SiteMaker:
         if listen.redirect is not None:
             everything = self._nowhere(NOBODY)
             everything.destination = Redirect(f"https://{{host}}{_https_port(self.model)}{{path}}", 301)
-            return Sites((), Site(NOBODY, (), (), everything))
+            return Sites((), self._proving(Site(NOBODY, (), (), everything)))
         here = [name for name, site in self.model.site.items() if listener in self.model.listeners(site)]
         default = listen.default or next((name for name in here if self.model.site[name].default), None)
         default = default or (here[0] if here else None)
-        nobody = Site(NOBODY, (), (), self._nowhere(NOBODY))
+        nobody = self._proving(Site(NOBODY, (), (), self._nowhere(NOBODY)))
         return Sites([sites[name] for name in here], nobody if default is None else sites[default])
 
     # --- sites ------------------------------------------------------------------------------------------------------
@@ -73,12 +75,13 @@ class SiteMaker:
         names = [host.encode() if host.startswith("~") else host.lower().encode() for host in table.names]
         site = Site(name, names, (), self._nowhere(name, table))
         spot = Spot(name, table, site, _own(table))
-        site.place(self._locations(spot, table.route))
+        locations = self._locations(spot, table.route)
         if table.otherwise is not None:
             site.otherwise = site.named[table.otherwise.removeprefix("@")]
         else:
             site.otherwise.answers = answers(self.parts, spot)
             self.access.made(site.otherwise, spot)
+        self._proving(site, locations)
         first = next((host for host in names if host), b"").removeprefix(b".")
         steps = self._entry(spot)
         if steps:
@@ -92,12 +95,25 @@ class SiteMaker:
             route.site_name = first
         return site
 
+    def _proving(self, site: Site, locations: Sequence[Location[Route]] = ()) -> Site:
+        """Place the locations of a site, and where certificates are ordered that of what proves its names."""
+        places = list(locations)
+        if self._proofs:
+            route = copy(site.otherwise)
+            route.path, route.destination, route.max_body = PATH, Nowhere(), NO_LIMIT  # the route behind it says
+            route.steps = (*self._proofs, Behind(Site(site.name, (), locations, site.otherwise)))
+            places.append(Location(FIRST, PATH, route))
+        site.place(places)
+        return site
+
     def _entry(self, spot: Spot) -> list[Step]:
         """What is done before a route is looked for."""
         steps: list[Step] = []
         named = [one for one in spot.site.patterns if one.groups]
         if named:
             steps.append(Captures(named, names=True))
+        if steps or spot.table.script or spot.table.tls.verify != "off":
+            steps += self._proofs  # an authority is no client: nothing that a site asks for is asked of it
         steps += tls.certified(spot)  # whoever may not come in does not make anything happen
         if spot.table.script:
             steps += self.access.identity(spot)  # scripts may ask who the client is

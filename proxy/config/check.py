@@ -29,7 +29,7 @@ def problems(model: Model, source: Source, pairs: bool = True) -> list[Problem]:
     found = [*_doors(model, source), *_folders(model, source), *_people(model, source)]
     for name, site in model.site.items() if pairs else ():
         for certificate, key in site.pairs:
-            if named(certificate) and named(key) and site.tls.passwords is None:
+            if named(certificate) and named(key) and not site.ordered and site.tls.passwords is None:
                 found += _certificate(("site", name), certificate, key, source)
     return sorted(set(found))
 
@@ -157,7 +157,8 @@ def _open_keys(model: Model, source: Source) -> Iterator[Problem]:
 def _expiring(model: Model, source: Source) -> Iterator[Problem]:
     """Certificates that browsers refuse, or will soon; the chain's first to end counts."""
     now = time.time()
-    for name, path in [(name, path) for name, site in model.site.items() for path in each(site.certificate)]:
+    own = [(name, site) for name, site in model.site.items() if not site.ordered]
+    for name, path in [(name, path) for name, site in own for path in each(site.certificate)]:
         try:
             ends = expiry.ends(Path(path).read_bytes()) if named(path) else []
         except (OSError, ValueError):

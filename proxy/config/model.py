@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config import rules, words
+from proxy.config.acme import Acme as Acme
 from proxy.config.declared import Geo, Map, Split, Variable
 from proxy.config.limit import Limit as Limit
 from proxy.config.log import Log as Log
@@ -125,6 +126,7 @@ class Model(Table):
     user: str | None = Field(default=None, description="user that the children become")
     group: str | None = Field(default=None, description="group that the children become; the user's when left out")
     admin: Admin = Field(default=Admin(), description="the admin door")
+    acme: Acme = Field(default=Acme(), description='how certificates are ordered for sites with certificate = "acme"')
     log: Log = Field(default=Log(), description="logs")
     timeouts: Timeouts = Field(default=Timeouts(), description="timeouts, in seconds")
     buffer: Buffer = Field(default=Buffer(), description="where bodies wait")
@@ -144,6 +146,11 @@ class Model(Table):
             text = "; ".join(finding.sentence for finding in findings)
             raise PydanticCustomError("rules", "{text}", {"text": text, "findings": findings})
         return self
+
+    @property
+    def ordered(self) -> dict[str, Site]:
+        """The sites whose certificates are ordered, by name."""
+        return {name: site for name, site in self.site.items() if site.ordered}
 
     def listeners(self, site: Site) -> tuple[str, ...]:
         """Names of the listeners a site is reached by: those it names, or all."""

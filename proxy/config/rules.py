@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from proxy.config import balance_rules
+from proxy.config import acme_rules, balance_rules
 from proxy.config.source import Where
 from proxy.config.tls import each
 from proxy.config.words import nearest
@@ -208,7 +208,10 @@ def _site(model: Model, name: str, site: Site) -> Iterator[Finding]:
         text = f'site "{name}" is never reached: write names = ["example.com"] or default = true'
         yield Finding(table, ("names",), text)
     yield from _unknown(table, "listen", "listener", "listen", site.listen, model.listen)
-    if site.certificate and not site.key:
+    if site.ordered:
+        for key, sentence in acme_rules.findings(model, name, site):
+            yield Finding(table, key, sentence)
+    elif site.certificate and not site.key:
         yield Finding(table, ("certificate",), f'site "{name}" has a certificate without key: add key = "PATH"')
     if site.key and not site.certificate:
         yield Finding(table, ("key",), f'site "{name}" has a key without certificate: add certificate = "PATH"')
@@ -217,7 +220,7 @@ def _site(model: Model, name: str, site: Site) -> Iterator[Finding]:
     if secure and bare:
         text = f'site "{name}" is on TLS listener "{secure[0]}" but has no certificate: add certificate and key'
         yield Finding(table, ("listen",), text)
-    if site.certificate and site.key and len(each(site.certificate)) != len(each(site.key)):
+    if not site.ordered and site.certificate and site.key and len(each(site.certificate)) != len(each(site.key)):
         text = f'site "{name}" has another number of keys than of certificates: each certificate has its key'
         yield Finding(table, ("key",), text)
     yield from _twice(name, table, site.route)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from proxy.config import words
+from proxy.config import acme, words
 from proxy.config.access import Access, OtherMethods
 from proxy.config.compress import AnswerScope
 from proxy.config.connection import Connection
@@ -163,7 +163,8 @@ class Site(Scope):
     )
     listen: tuple[str, ...] = Field(default=(), description="names of the listeners; none: all of them")
     certificate: Paths | None = Field(
-        default=None, description="path of the certificate chain (PEM), or a list: one for each kind of key"
+        default=None,
+        description='path of the certificate chain (PEM), or a list: one for each kind of key; "acme": see [acme]',
     )
     key: Paths | None = Field(default=None, description="path of the certificate's private key (PEM), or a list")
     tls: SiteTls = Field(default=SiteTls(), description="how TLS is spoken with the clients of this site")
@@ -175,8 +176,16 @@ class Site(Scope):
     route: tuple[Route, ...] = Field(default=(), description="the routes")
 
     @property
+    def ordered(self) -> bool:
+        """Whether its certificate is ordered from an authority."""
+        return self.certificate == acme.ACME
+
+    @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Its certificates, each with its key."""
+        """Its certificates, each with its key; of one that is ordered, the mark stands for both."""
+        if self.ordered:
+            name = acme.MARK + acme.mark(self.names)
+            return ((name, name),)
         return tuple(zip(each(self.certificate), each(self.key), strict=False))
 
 

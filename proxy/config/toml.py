@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from proxy.config import sentences
+from proxy.config.acme import ACME
 from proxy.config.model import Model
 from proxy.config.rules import Finding
 from proxy.config.scan import scan
@@ -167,6 +168,8 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
     _change(tables.get("log"), "error", folder, _absolute)
     _logs(tables.get("log"), "errors", folder)
     _change(tables.get("admin"), "listen", folder, _absolute_socket)
+    for key in ("folder", "trusted_ca"):
+        _change(tables.get("acme"), key, folder, _absolute)
     for listener in _items(tables.get("listen")):
         _change(listener, "address", folder, _absolute_socket)
     for upstream in _items(tables.get("upstream")):
@@ -176,7 +179,8 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
             _change(server, "address", folder, _absolute_socket)
             _change(servers, index, folder, _absolute_socket)
     for site in _items(tables.get("site")):
-        for key in ("certificate", "key"):
+        ordered = isinstance(site, dict) and site.get("certificate") == ACME
+        for key in ("key",) if ordered else ("certificate", "key"):
             _change(site, key, folder, _absolute_pem)
             for index, _ in enumerate(_list(site, key)):
                 _change(site[key], index, folder, _absolute_pem)

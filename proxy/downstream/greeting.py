@@ -43,7 +43,6 @@ class Greeting:
     ) -> None:
         self.name = name
         self.table = table
-        self.reject = table.reject
         self._pairs = tuple(pairs)
         self._pems = pems
         self._choose = choose
@@ -51,7 +50,9 @@ class Greeting:
         self.verified = verified(table)
         late = any(not named(one) and not one.startswith(DATA) for pair in pairs for one in pair)
         found = [] if late else [(content(chain, pems), content(key, pems)) for chain, key in pairs]
-        self.ssl = self._made(list(zip(self._pairs, found, strict=False)))
+        there = [one for one in zip(self._pairs, found, strict=False) if all(one[1])]
+        self.reject = table.reject or len(there) < len(found)  # one that is ordered may not be there yet
+        self.ssl = self._made(there)
         self._known = not late
 
     def _made(self, found: Sequence[tuple[tuple[str, str], tuple[bytes, bytes]]]) -> ssl.SSLContext:

@@ -10,15 +10,19 @@ reached, the choice comes later and changes the certificate alone; then a site t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from proxy.config import acme
 from proxy.config import model as config
 from proxy.config.model import Model
 from proxy.config.tls import BackendTls, SiteTls, named
+from proxy.downstream import proof
 from proxy.downstream.greeting import Choice, Greeting, Pems, apply, files_of, fresh, signature
 from proxy.downstream.tickets import Tickets, key_of, share
 from proxy.downstream.wire import Base, Wire
@@ -48,7 +52,7 @@ class Certificates:
     `pems` are the contents of their files by path, see `read_pems`.
     """
 
-    __slots__ = ("_alike", "_contexts", "_memo", "_greeting", "_listener", "_sites", "_tickets", "ssl")
+    __slots__ = ("_alike", "_contexts", "_memo", "_greeting", "_listener", "_proofs", "_sites", "_tickets", "ssl")
 
     def __init__(self, listener: str, model: Model, pems: Pems) -> None:
         self._listener = listener
@@ -79,6 +83,7 @@ class Certificates:
             if before is not None:
                 context.choose_by(before._choose)
         self._contexts, self._sites = contexts, Sites(list(made.values()), made[default])
+        self._proofs = proof.folder_of(model)
         self._memo.clear()
         self._compare()
 
@@ -105,6 +110,9 @@ class Certificates:
     def _greeted(self, connection: int, alert: Any, _: object) -> int:
         """A client has sent its first message: 1 to go on, 0 to refuse with an alert."""
         name = _asked(connection)
+        if self._proofs and proof.wanted(connection):
+            alert[0] = UNRECOGNIZED_NAME
+            return proof.show(connection, self._proofs, name.decode("latin-1").lower())
         try:
             found = self._memo.get(name) or self.find(name)
         except Endless:  # whose rules hold for the client cannot be known
@@ -186,7 +194,29 @@ def read_pems(model: Model) -> dict[str, bytes]:
         paths = (table.trusted_ca, table.crl, table.passwords, table.certificate, table.key)
         found += [(path, "certificate") for path in paths if path and named(path)]
         found += [(one.value, "file") for one in table.commands if takes_file(one.name)]
-    return {path: opened(path, what) for path, what in dict(found).items()}
+    files = {path: opened(path, what) for path, what in dict(found).items() if not path.startswith(acme.MARK)}
+    return files | {path: ordered(model, path) for path, _ in found if path.startswith(acme.MARK)}
+
+
+def ordered(model: Model, name: str) -> bytes:
+    """Key and chain of a certificate that was ordered, or what stands for it until it is there; b"" for nothing."""
+    one, folder = name.removeprefix(acme.MARK), model.acme.folder
+    places = [acme.certificate_file(folder, one)]
+    if model.acme.until_first == "placeholder":
+        places.append(acme.placeholder_file(folder, one))
+    for path in places:
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            return Path(path).read_bytes()
+    return b""
+
+
+def watched(model: Model) -> list[str]:
+    """The files whose change means other certificates for clients."""
+    names = [path for site in model.site.values() for path, _ in files_of(site)]
+    found = [path for path in names if not path.startswith(acme.MARK)]
+    for one in [path.removeprefix(acme.MARK) for path in names if path.startswith(acme.MARK)]:
+        found += [acme.certificate_file(model.acme.folder, one), acme.placeholder_file(model.acme.folder, one)]
+    return list(dict.fromkeys(found))
 
 
 def _backends(model: Model) -> Iterator[BackendTls]:

@@ -53,6 +53,23 @@ class Reload(NamedTuple):
     logs: tuple[str, ...] = ()
 
 
+class Certify(NamedTuple):
+    """To a worker: show other certificates, of the same configuration; `pems` are all files anew."""
+
+    pems: Mapping[str, bytes]
+
+
+class Look(NamedTuple):
+    """From the keeper: there are files of certificates that nobody has looked at."""
+
+
+class Shown(NamedTuple):
+    """To the keeper: the certificates that are shown, each by its site and its file, with when it ends (seconds since
+    1970; 0 for what only stands in for one)."""
+
+    certificates: tuple[tuple[str, str, float], ...]
+
+
 class Quit(NamedTuple):
     """Accept no more, finish what has begun, and exit."""
 
@@ -91,7 +108,7 @@ class Outcome(NamedTuple):
     at: float
 
 
-Message = Reload | Quit | Reopen | Ready | Applied | Failed | Crew | Outcome
+Message = Reload | Certify | Look | Shown | Quit | Reopen | Ready | Applied | Failed | Crew | Outcome
 
 
 class Channel:

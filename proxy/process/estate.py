@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,19 @@ def door(name: str, doorway: Doorway) -> Door:
     return Door(name, doorway.address, doorway.tls, doorway.backlog, doorway.heralded)
 
 
+def own_folder(model: Model) -> None:
+    """Have the folder of [acme], if a certificate is ordered, and have it belong to those who serve. ValueError."""
+    folder = model.acme.folder
+    if not model.ordered:
+        return
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if os.geteuid() == 0 and model.user is not None:
+            shutil.chown(folder, model.user)
+    except (OSError, LookupError) as error:
+        raise ValueError(f"the folder {folder} of [acme] cannot be had: {error}") from None
+
+
 class Estate:
     """Everything that outlives a worker. `slots` is the number of workers."""
 
@@ -110,6 +124,7 @@ class Estate:
         self.contexts: dict[str, tls.Certificates] = {}
         self.admin: Doorway | None = None
         self.logs: dict[str, int] = {}  # descriptors of the log files, by path
+        self.pems: dict[str, bytes] = {}
         self._inherited = dict(inherited or {})
         self.apply(self.prepare(model))
 
@@ -118,6 +133,7 @@ class Estate:
         slots = slots_of(model)
         if slots >= self.rows:
             raise ValueError(f"workers = {slots} is more than the {self.rows - 1} there is room for: restart frontgate")
+        own_folder(model)
         pems = tls.read_pems(model)
         change = Change(model, pems, contexts=tls.certificates(model, pems))
         self.layout.extend(ledger.counters(model))
@@ -165,7 +181,7 @@ class Estate:
         address = change.model.admin.listen
         if address is not None and self.admin is not None and self.admin.address == address:
             change.admin = self.admin
-        else:
+        elif address is not None or self.admin is not None:
             change.new_admin = True
             left = self._inherited.pop(address or "", ())
             change.admin = Doorway(address, False, 64, 1, inherited=left) if address is not None else None
@@ -221,6 +237,7 @@ class Estate:
             self._certify(name, context, change)
         self.contexts = {name: self.contexts[name] for name in change.contexts}
         self.model, self.admin = change.model, change.admin
+        self.pems = change.pems
         files.give(change.pems)  # children inherit them
         self.doorways, self.zones, self.logs = change.doorways, change.zones, change.logs
         opened.give(self.logs)  # these too
@@ -233,6 +250,15 @@ class Estate:
                 old.certify(change.model, change.pems)
             except ValueError as error:  # the files were good an instant ago, when the change was prepared
                 logging.getLogger("frontgate").error("%s", error)
+
+    def certify(self, pems: dict[str, bytes]) -> None:
+        """Show other certificates, of the same configuration. ValueError, and the old ones stay, when they are no
+        good."""
+        tls.certificates(self.model, pems)  # so that either all listeners change or none
+        for context in self.contexts.values():
+            context.certify(self.model, pems)
+        self.pems = pems
+        files.give(pems)
 
     def close(self) -> None:
         """Close all listening sockets and remove their files."""

@@ -16,14 +16,17 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
 
+from proxy.acme.renewer import learn
+from proxy.downstream.tls import read_pems
 from proxy.process import pidfile, succession
 from proxy.process.backoff import Backoff
-from proxy.process.channel import Applied, Channel, Crew, Failed, Message, Outcome, Ready
+from proxy.process.channel import Applied, Certify, Channel, Crew, Failed, Look, Message, Outcome, Ready, Shown
 from proxy.process.checks import checks_of
 from proxy.process.child import Child, drop_privileges, fork, reason
 from proxy.process.estate import Estate
 from proxy.process.keeper import keep
 from proxy.process.log import ErrorLog
+from proxy.process.watch import LOOK, Watch, shown
 from proxy.process.worker import work
 
 KILL_AFTER: Final = 5.0  # seconds between SIGTERM and SIGKILL
@@ -65,6 +68,9 @@ class Household:
         self.unanswered: set[int] = set()  # processes that have not said yet how a reload went
         self.reload_good = True
         self.selector = selectors.DefaultSelector()
+        self.watch_files = Watch()
+        self.watch_files.changed(estate.model)
+        self.next_look = monotonic() + LOOK
         self.private: list[socket.socket] = []  # the master's own, which children close
 
     # --- births and deaths ------------------------------------------------------------------------------------------
@@ -72,7 +78,7 @@ class Household:
     def posts(self) -> Iterator[Post]:
         """All places for children."""
         yield from self.workers
-        if self.estate.admin is not None or checks_of(self.estate.model):
+        if self.estate.admin is not None or self.estate.model.ordered or checks_of(self.estate.model):
             yield self.keeper
 
     def children(self) -> Iterator[Child]:
@@ -107,6 +113,8 @@ class Household:
             for sibling in self.children():
                 sibling.channel.close()
             self.estate.forget(slot)
+            if slot is None and self.estate.model.ordered:
+                learn()  # while the program's files can still be read, whoever we become
             drop_privileges(self.estate.model)
             if slot is None:
                 return keep(self.estate, channel, self.error_log, self.started)
@@ -197,6 +205,7 @@ class Household:
             pids = {child.slot: child.pid for child in children if child.ready and child.slot is not None}
             self.tell(self.keeper.child, Crew(pids, self.restarts))
             self.tell(self.keeper.child, self.outcome)
+            self.tell(self.keeper.child, Shown(shown(self.estate.model, self.estate.pems)))
 
     def hear(self, child: Child) -> None:
         """Take in what a child says."""
@@ -219,6 +228,8 @@ class Household:
                 log.error("%s cannot start: %s", child.name, message.sentence)
             elif isinstance(message, Applied):
                 self.answered(child)
+            elif isinstance(message, Look):
+                self.look_at_files()
         if child.channel.closed:
             self.dismiss_channel(child)  # its death will be told by SIGCHLD
         else:
@@ -252,6 +263,27 @@ class Household:
     def report(self, good: bool) -> None:
         """Tell the keeper how a reload ended."""
         self.outcome = Outcome(good, time.time())
+        self.tell_keeper()
+
+    # --- certificates -----------------------------------------------------------------------------------------------
+
+    def look_at_files(self) -> None:
+        """Show what the files of certificates say now, if they have changed and are good."""
+        self.next_look = monotonic() + LOOK
+        if self.stopping or not self.watch_files.changed(self.estate.model):
+            return
+        try:
+            pems = read_pems(self.estate.model)
+            if pems == self.estate.pems:
+                return
+            self.estate.certify(pems)
+        except ValueError as error:
+            log.error("the certificates of before stay in use: %s", error)
+            return
+        log.info("files of certificates have changed, and are in use now")
+        for child in self.children():
+            if child.slot is not None:
+                self.tell(child, Certify(pems))
         self.tell_keeper()
 
     # --- ends -------------------------------------------------------------------------------------------------------

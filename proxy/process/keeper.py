@@ -1,4 +1,5 @@
-"""The keeper: does what is once per host: checks the backends' health, and answers at the admin door for all workers.
+"""The keeper: does what is once per host: checks the backends' health, orders
+certificates, and answers at the admin door for all workers.
 
 Rules: it only reads what workers count, and writes nothing but its own row. It hears from the master who works and how
 reloads went, and goes when told (TERM) or when the master is gone. It serves no client of a site, so it may die and be
@@ -13,11 +14,12 @@ import signal
 from random import Random
 
 import proxy
+from proxy.acme.renewer import Renewer, asked
 from proxy.admin.server import AdminServer
 from proxy.admin.standing import Standing
 from proxy.config.model import Model
 from proxy.observe import opened
-from proxy.process.channel import Channel, Crew, Outcome, Ready, Reload, Reopen
+from proxy.process.channel import Channel, Crew, Look, Outcome, Ready, Reload, Reopen, Shown
 from proxy.process.checks import Checks, checks_of
 from proxy.process.estate import Estate
 from proxy.process.log import ErrorLog
@@ -33,6 +35,7 @@ class Keeper:
         self.error_log = error_log
         self.resolver = Resolver()
         self.checks = Checks(standing.arena, Random(), self.resolver)
+        self.renewer = Renewer(lambda: channel.send(Look()))
         self.over = asyncio.Event()
 
     def hear(self) -> None:
@@ -46,6 +49,8 @@ class Keeper:
                 self.standing.reload_good, self.standing.reloaded = message.good, message.at
             elif isinstance(message, Reload):
                 self.reload(message)
+            elif isinstance(message, Shown):
+                self.standing.certificates = message.certificates
             elif isinstance(message, Reopen):
                 self.error_log.reopen()
         if self.channel.closed:
@@ -55,6 +60,8 @@ class Keeper:
     def reload(self, order: Reload) -> None:
         """Show a new configuration from now on, and check what it says."""
         self.standing.arena.layout.extend(order.names)
+        if asked(order.model) != asked(self.standing.model):
+            self.renewer.adopt(order.model)
         self.standing.model = order.model
         self.check(order.model)
         with contextlib.suppress(OSError):
@@ -74,8 +81,10 @@ class Keeper:
         if estate.admin is not None:
             await server.open(estate.admin.of(0))
         self.check(self.standing.model)
+        self.renewer.adopt(self.standing.model)
         self.channel.send(Ready())
         await self.over.wait()
+        self.renewer.close()
         await self.checks.close()
         server.close()
 

@@ -67,6 +67,8 @@ class Master(Household):
                     else:
                         self.hear(key.data)
                 self.watch_deadlines()
+                if monotonic() >= self.next_look:
+                    self.look_at_files()
         finally:
             signal.set_wakeup_fd(-1)
             self.close_doors()
@@ -89,6 +91,8 @@ class Master(Household):
         """How long the select may sleep: until the next post is due or the next child is to be killed."""
         times = [post.due for post in self.posts() if self.vacant(post)]
         times += [child.deadline for child in self.children() if child.deadline is not None]
+        if self.watch_files.paths and not self.stopping:
+            times.append(self.next_look)
         return min(max(0.0, min(times) - monotonic()), LONGEST) if times else None
 
     def obey(self, signals: bytes) -> None:
@@ -162,15 +166,17 @@ class Master(Household):
                 self.tell(post.child, *change.order(post.slot, names, post.child.behind))
                 post.child.behind = False
                 self.unanswered.add(post.child.pid)
-        keeper, self.keeper.child = self.keeper.child, self.keeper.child if not change.new_admin else None
-        if change.new_admin and keeper is not None:
+        anew = change.new_admin or bool(change.model.ordered and not self.estate.model.ordered)  # see `learn`
+        keeper, self.keeper.child = self.keeper.child, None if anew else self.keeper.child
+        if anew and keeper is not None:
             self.leaving.append(keeper)
             self.end([keeper])
         elif keeper is not None:
             self.tell(keeper, Reload(change.model, names, logs=tuple(change.logs)), list(change.logs.values()))
-        if change.new_admin:
+        if anew:
             self.keeper.due = 0.0
         self.estate.apply(change)
+        self.watch_files.changed(change.model)
         self.resize()
         if change.model.pid != old_pid:
             self.move_pid(old_pid, change.model.pid)

@@ -32,7 +32,7 @@ from proxy.downstream.leave import Leave
 from proxy.downstream.listener import Listener
 from proxy.observe import opened
 from proxy.openssl import files
-from proxy.process.channel import Applied, Channel, Failed, Quit, Ready, Reload, Reopen
+from proxy.process.channel import Applied, Certify, Channel, Failed, Quit, Ready, Reload, Reopen
 from proxy.process.descriptors import Descriptors
 from proxy.process.estate import Estate, door
 from proxy.process.log import ErrorLog
@@ -202,6 +202,10 @@ class Worker:
                 reload = self.loop.create_task(self.attempt(message, descriptors))
                 self.reloads.add(reload)
                 reload.add_done_callback(self.reloads.discard)
+            elif isinstance(message, Certify):
+                certify = self.loop.create_task(self.certify(message))
+                self.reloads.add(certify)
+                certify.add_done_callback(self.reloads.discard)
             elif isinstance(message, Quit):
                 self.quit()
             elif isinstance(message, Reopen):
@@ -274,6 +278,17 @@ class Worker:
         for zone in retired:
             zone.close()
         calm_memory()
+
+    async def certify(self, order: Certify) -> None:
+        """Show other certificates to whoever comes from now on; the master has tried them."""
+        async with self.turn:
+            try:
+                for one in self.contexts.values():
+                    one.certify(self.runtime.model, order.pems)
+            except (ValueError, KeyError) as error:  # of a configuration that this worker has refused, perhaps
+                log.error("the certificates of before stay in use: %s", error)
+            else:
+                files.give(order.pems)
 
     def renew(self, before: dict[Listener, tuple[Http1 | Doorstep | Leave, ...]]) -> None:
         """Close the connections of before a reload that are still there."""

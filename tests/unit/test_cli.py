@@ -36,6 +36,10 @@ STATUS = {
         }
     },
     "limits": {},
+    "certificates": [
+        {"site": "one", "certificate": "acme:a-1", "ends": 1800000000, "ordered": True},
+        {"site": "two", "certificate": "/a.pem", "ends": None, "ordered": False},
+    ],
     "sites": {"s": {"requests": {"2xx": 300}}},
 }
 
@@ -166,6 +170,7 @@ def test_status_prints_what_the_door_says(answer, code, words, write, capsys):
     if code == 0:
         assert out.startswith("frontgate 1.2.3, up 1 h 2 min, configuration REFUSED at ")
         assert "app       unix:/run/a  up          1          2       300         0\n" in out
+        assert "one   acme:a-1     2027-01-15\ntwo   /a.pem       -\n" in out
 
 
 def test_durations_for_people():

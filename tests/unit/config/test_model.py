@@ -82,7 +82,7 @@ BAD = [
         '[upstream.app]\nbalence = "ip_hash" #!\nservers = ["h:1"]',
         'unknown key "balence" in [upstream.app]; did you mean "balance"?',
     ),
-    ("[zzz] #!", 'unknown key "zzz" in the top level; known are admin, buffer, daemon, '),
+    ("[zzz] #!", 'unknown key "zzz" in the top level; known are acme, admin, buffer, daemon, '),
     (ROUTE + "timeouts = { raed = 1 } #!", 'unknown key "raed" in [site.s.route.timeouts]; did you mean "read"?'),
     ('[upstream.app]\nservers = [\n"h:1",\n{ address = "h:2", wieght = 2 }, #!\n]', 'did you mean "weight"?'),
     (ROUTE + "workers = 2 #!", "in [[site.s.route]]; it belongs to the top level, above the first table"),

@@ -1,0 +1,1 @@
+"""Certificates that frontgate gets and renews itself, from an authority that speaks ACME (RFC 8555)."""
