@@ -51,7 +51,7 @@ class Connection:
     and `mended` line ends of its head were bare line feeds."""
 
     __slots__ = (
-        "address", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial", "server_address",
+        "address", "http2", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial", "server_address",
         "server_port", "tls"
     )  # fmt: skip
 
@@ -68,6 +68,7 @@ class Connection:
         self.piped = False
         self.keeps = True
         self.mended = 0
+        self.http2 = b""  # "h2", or "h2c" without TLS, when it is spoken here
 
 
 class Link(Protocol):

@@ -140,6 +140,7 @@ class Runtime:
             most = table.http.max_requests if table is not None else None
             listener.most_requests = (http.max_requests if most is None else most) or ANY
             listener.remembers = self._logs.asks
+            listener.http2 = bool(self.model.listen[name].http2)
             listeners[name] = listener
         return listeners
 

@@ -1,0 +1,106 @@
+"""Counts the frames of an HTTP/2 connection before its engine sees them, so that no flood costs more than counting it.
+
+Rules: RFC 9113 section 10.5. Frames are told apart by their nine bytes of header alone, in whatever pieces they come; what
+is wrong with them is the engine's affair. A flood is what no client needs: more CONTROL frames than a burst and a rate,
+empty parts of bodies among them; windows that are opened more often than what was sent asks for; blocks of fields in too
+many or too large pieces; requests that are taken back, or that are so wrong that we take them back. All is by the
+connection: a client behind which many sit has many.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+END_STREAM: Final = 0x1
+FRAME: Final = 9  # bytes of a frame's header
+CONTROL_BURST, CONTROL_RATE = 1000, 100.0  # frames, and frames a second
+RESET_BURST, RESET_RATE = 200, 20.0
+PER_WINDOW: Final = 1024  # bytes sent that give the client another WINDOW_UPDATE
+MOST_PARTS: Final = 32  # CONTINUATION frames of a block
+MOST_BLOCK: Final = 65536  # bytes of a block, compressed
+
+
+class Bucket:
+    """Tokens that come back with time: `burst` of them, `rate` a second."""
+
+    __slots__ = ("_at", "_left", "_most", "_rate")
+
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self._most = self._left = float(burst)
+        self._rate = rate
+        self._at = now
+
+    def take(self, count: int, now: float) -> bool:
+        """Take so many; False when there are too few."""
+        self._left = min(self._most, self._left + (now - self._at) * self._rate) - count
+        self._at = now
+        return self._left >= 0.0
+
+    def give(self, count: float) -> None:
+        """Earned by something else than time."""
+        self._left = min(self._most, self._left + count)
+
+
+class Gate:
+    """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing."""
+
+    __slots__ = ("_block", "_control", "_head", "_parts", "_resets", "_skip", "_windows", "flood")
+
+    def __init__(self, now: float) -> None:
+        self._head = b""  # of a frame's header, what has come
+        self._skip = len(PREFACE)  # bytes until the next frame
+        self._block = self._parts = 0  # bytes and CONTINUATION frames of the last block of fields
+        self._control = Bucket(CONTROL_BURST, CONTROL_RATE, now)
+        self._windows = Bucket(CONTROL_BURST, CONTROL_RATE, now)
+        self._resets = Bucket(RESET_BURST, RESET_RATE, now)
+        self.flood = ""
+
+    def look(self, data: bytes, now: float) -> bool:
+        """Look at what has come; False when it is too much."""
+        at, size = self._skip, len(data)
+        if self._head:
+            data = self._head + data
+            size = len(data)
+            self._head = b""
+        control = windows = 0
+        while at + FRAME <= size:
+            length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+            kind = data[at + 3]
+            if kind == HEADERS:
+                self._block, self._parts = length, 0
+            elif kind == DATA:
+                control += not length and not data[at + 4] & END_STREAM
+            elif kind == WINDOW_UPDATE:
+                windows += 1
+            elif kind == CONTINUATION:
+                self._block += length
+                self._parts += 1
+                if self._parts > MOST_PARTS or self._block > MOST_BLOCK:
+                    self.flood = "continuation"
+                    return False
+            elif kind != RST_STREAM:  # which is counted when its request is known
+                control += 1
+            at += FRAME + length
+        if at < size:
+            self._head = data[at:]
+            self._skip = 0
+        else:
+            self._skip = at - size
+        if control and not self._control.take(control, now):
+            self.flood = "control"
+        if windows and not self._windows.take(windows, now):
+            self.flood = "window_update"
+        return not self.flood
+
+    def sent(self, size: int) -> None:
+        """So much was sent, of which the client may say that it has taken it."""
+        self._windows.give(size / PER_WINDOW)
+
+    def reset(self, now: float) -> bool:
+        """A request was taken back, by whomever; False when that is too many."""
+        if not self._resets.take(1, now):
+            self.flood = "reset"
+        return not self.flood
