@@ -51,8 +51,8 @@ class Connection:
     and `mended` line ends of its head were bare line feeds."""
 
     __slots__ = (
-        "address", "http2", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial", "server_address",
-        "server_port", "tls"
+        "address", "http2", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial",
+        "server_address", "server_port", "tls"
     )  # fmt: skip
 
     def __init__(self, address: bytes, port: int, server_address: bytes, server_port: int) -> None:

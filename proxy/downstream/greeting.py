@@ -36,7 +36,9 @@ class Greeting:
     """A site's context (`ssl`), `reject` when there is to be no handshake, and `verified`, what tells apart those who
     ask clients for other certificates ("" where none is asked for)."""
 
-    __slots__ = ("_choose", "_known", "_pairs", "_pems", "_served", "http2", "name", "reject", "ssl", "table", "verified")
+    __slots__ = (
+        "_choose", "_known", "_pairs", "_pems", "_served", "http2", "name", "reject", "ssl", "table", "verified"
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -71,7 +71,7 @@ class StreamBody:
     def feed(self, data: bytes) -> bytes:
         """The body's bytes in `data`: all, but one that is kept."""
         self._come += len(data)
-        if 0 <= self._length and (self._come > self._length or (self.ending and self._come < self._length)):
+        if self._length >= 0 and (self._come > self._length or (self.ending and self._come < self._length)):
             self.failed = True
             return b""
         if self._kept:

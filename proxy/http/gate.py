@@ -1,10 +1,10 @@
 """Counts the frames of an HTTP/2 connection before its engine sees them, so that no flood costs more than counting it.
 
-Rules: RFC 9113 section 10.5. Frames are told apart by their nine bytes of header alone, in whatever pieces they come; what
-is wrong with them is the engine's affair. A flood is what no client needs: more CONTROL frames than a burst and a rate,
-empty parts of bodies among them; windows that are opened more often than what was sent asks for; blocks of fields in too
-many or too large pieces; requests that are taken back, or that are so wrong that we take them back. All is by the
-connection: a client behind which many sit has many.
+Rules: RFC 9113 section 10.5. Frames are told apart by their nine bytes of header alone, in whatever pieces they come;
+what is wrong with them is the engine's affair. A flood is what no client needs: more CONTROL frames than a burst and a
+rate, empty parts of bodies among them; windows that are opened more often than what was sent asks for; blocks of
+fields in too many or too large pieces; requests that are taken back, or that are so wrong that we take them back. All
+is by the connection: a client behind which many sit has many.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ class RequestLine:
     byte as the client sent it.
     """
 
-    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target", "size", "version")
+    __slots__ = (
+        "authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target", "size", "version"
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -1,15 +1,14 @@
 """Heads of HTTP/2 and those of HTTP/1.1 that mean the same.
 
 Rules: RFC 9113 sections 8.2, 8.3, 8.5 and RFC 8441. A request is judged by all of them here, whatever its engine has
-looked at already, before anybody makes lines of it; one that is malformed is None and its stream is reset. What is well
-formed goes on as a RequestHead and is judged as one of HTTP/1.1 (`http.request`, `http.target`), so that both protocols
-have the same rules of hosts, paths, methods and lengths. Names are lower case on the wire and stay so.
+looked at already, before anybody makes lines of it; one that is malformed is None and its stream is reset. What is
+well formed goes on as a RequestHead and is judged as one of HTTP/1.1 (`http.request`, `http.target`), so that both
+protocols have the same rules of hosts, paths, methods and lengths. Names are lower case on the wire and stay so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from proxy import faults

@@ -109,6 +109,9 @@ def _join(
         if "default" in door and directive is not None:
             reading.problem(directive, f"a duplicate default server for {address}")
         door.put("default", server, directive)
+    spoken = "http2" in options or frame.flag("http2", False)
+    if spoken or "http2" not in door:
+        door.put("http2", spoken, directive)
     for word, key in (("ssl", "tls"), ("proxy_protocol", "proxy_protocol")):
         if word in options:
             door.put(key, True, directive)

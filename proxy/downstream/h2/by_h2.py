@@ -1,7 +1,8 @@
 """The engine on `jh2`, or on `h2` where that is missing: HTTP/2 in Python, the careful one.
 
-Rules: see `engine`. The library keeps no queue of bodies, so windows are looked at here, a part of each stream in turn. Of
-the rules of messages it judges none: `http.streams` does. It takes a GOAWAY for the end of everything, so we write our own.
+Rules: see `engine`. The library keeps no queue of bodies, so windows are looked at here, a part of each stream in
+turn. Of the rules of messages it judges none: `http.streams` does. It takes a GOAWAY for the end of everything, so we
+write our own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The engine on libnghttp2, by way of `ngh2`: the fast one.
 
-Rules: see `engine`. libnghttp2 judges frames and the rules of messages (RFC 9113 section 8) itself, and resets streams of
-requests that are malformed, of which we hear as `gone`.
+Rules: see `engine`. libnghttp2 judges frames and the rules of messages (RFC 9113 section 8) itself, and resets streams
+of requests that are malformed, of which we hear as `gone`.
 """
 
 from __future__ import annotations

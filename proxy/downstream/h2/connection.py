@@ -1,8 +1,9 @@
 """One client connection that speaks HTTP/2 (RFC 9113): its streams, its engine, and its end.
 
-Rules: what comes is counted by a Gate before the engine sees it, and whoever floods is told so (GOAWAY, ENHANCE_YOUR_CALM)
-and goes. What is to be sent in one turn of the loop is one write. While the client takes nothing, nothing is asked of the
-engine, where it waits. A connection that is to end tells so first (GOAWAY), and ends when its last stream is over.
+Rules: what comes is counted by a Gate before the engine sees it, and whoever floods is told so (GOAWAY,
+ENHANCE_YOUR_CALM) and goes. What is to be sent in one turn of the loop is one write. While the client takes nothing,
+nothing is asked of the engine, where it waits. A connection that is to end tells so first (GOAWAY), and ends when its
+last stream is over.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ class Http2:
         if stream is not None:
             stream.gone()
 
-    # --- what streams ask ----------------------------------------------------------------------------------------------
+    # --- what streams ask ------------------------------------------------------------------------------------------
 
     def facts(self, order: int) -> Connection:
         """What is known of the connection, by a stream whose request was the `order`th."""

@@ -1,8 +1,9 @@
 """What we need of a library that speaks HTTP/2: an Engine, and what it tells, a Hearer.
 
-Rules: an engine knows frames, compression, windows and the states of streams, and nothing else: no sockets, no clock, and
-no meaning of fields. It never raises: what cannot be done any more, on a stream or a connection that is gone, is not done.
-Bytes of bodies wait in it until the windows of the client are open. Whoever wants another one writes another adapter.
+Rules: an engine knows frames, compression, windows and the states of streams, and nothing else: no sockets, no clock,
+and no meaning of fields. It never raises: what cannot be done any more, on a stream or a connection that is gone, is
+not done. Bytes of bodies wait in it until the windows of the client are open. Whoever wants another one writes another
+adapter.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Hearer(Protocol):
 
 
 class Engine(Protocol):
-    """One connection. `over`: nothing that comes is read any more, and the connection ends behind what is to be sent."""
+    """One connection. `over`: nothing that comes is read any more, and it ends behind what is to be sent."""
 
     over: bool
 

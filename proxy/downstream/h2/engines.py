@@ -1,7 +1,7 @@
 """The engines that are there, and the one that is used.
 
-Rules: the fast one where its library is installed, in a version that our suite was run on; else the careful one; without
-either there is no HTTP/2, and a configuration that asks for it is refused at load.
+Rules: the fast one where its library is installed, in a version that our suite was run on; else the careful one;
+without either there is no HTTP/2, and a configuration that asks for it is refused at load.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One stream of HTTP/2, which is a Downstream: to all above it, it is what a connection of HTTP/1.1 is (RFC 9113 section 8).
+"""One stream of HTTP/2 (RFC 9113 section 8), a Downstream: to all above it, it is what a connection of HTTP/1.1 is.
 
-Rules: nothing is sent on a stream that is `closed`. What a client's windows have no room for waits in the engine, up to
-PART bytes, and then in a `SlowClient`, whose transport is the stream itself; so a slow stream is looked after as a slow
-connection is, and holds no other. A stream that is over lets go of its exchange before anybody hears of the next.
+Rules: nothing is sent on a stream that is `closed`. What a client's windows have no room for waits in the engine, up
+to PART bytes, and then in a `SlowClient`, whose transport is the stream itself; so a slow stream is looked after as a
+slow connection is, and holds no other. A stream that is over lets go of its exchange before anybody hears of the next.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Stream:
         return self._http2.facts(self._order)
 
     def last(self) -> None:
-        """The connection is to end: its other streams are finished before. What a client did wrong on one is no reason."""
+        """The connection is to end, behind its other streams. What a client did wrong on one is no reason."""
         exchange = self.exchange
         if exchange is None or exchange.fault is None or exchange.fault.blame is not faults.CLIENT:
             self._http2.drain()
