@@ -9,16 +9,22 @@ is by the connection: a client behind which many sit has many.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 END_STREAM: Final = 0x1
+END_HEADERS: Final = 0x4
 FRAME: Final = 9  # bytes of a frame's header
 CONTROL_BURST, CONTROL_RATE = 1000, 100.0  # frames, and frames a second
 RESET_BURST, RESET_RATE = 200, 20.0
 PER_WINDOW: Final = 1024  # bytes sent that give the client another WINDOW_UPDATE
+GAPS: Final = 16
+SPARED: Final = 256  # streams
+MASK: Final = 0x7FFFFFFF
+PROTOCOL_ERROR, STREAM_CLOSED = 0x1, 0x5
 MOST_PARTS: Final = 32  # CONTINUATION frames of a block
 MOST_BLOCK: Final = 65536  # bytes of a block, compressed
 
@@ -45,9 +51,16 @@ class Bucket:
 
 
 class Gate:
-    """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing."""
+    """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing. `wrong` is
+    the code of an error that engines let pass: fields on a stream that is over, or that was left out.
 
-    __slots__ = ("_block", "_control", "_head", "_parts", "_resets", "_skip", "_windows", "flood")
+    `live` are the streams that may still get trailers, `spared` those that we have ended before their clients have.
+    """
+
+    __slots__ = (
+        "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows", "flood", "live",
+        "spared", "wrong"
+    )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self._head = b""  # of a frame's header, what has come
@@ -56,7 +69,13 @@ class Gate:
         self._control = Bucket(CONTROL_BURST, CONTROL_RATE, now)
         self._windows = Bucket(CONTROL_BURST, CONTROL_RATE, now)
         self._resets = Bucket(RESET_BURST, RESET_RATE, now)
+        self._highest = 0  # stream that was begun
+        self._gaps: list[tuple[int, int]] = []  # streams below it that were left out, the latest
+        self.live: Container[int] = ()
+        self.spared: dict[int, None] = {}
+        self._partial = False  # the last block is not whole
         self.flood = ""
+        self.wrong = 0
 
     def look(self, data: bytes, now: float) -> bool:
         """Look at what has come; False when it is too much."""
@@ -66,11 +85,21 @@ class Gate:
             size = len(data)
             self._head = b""
         control = windows = 0
+        first = self._highest  # what is above it was begun in these bytes
         while at + FRAME <= size:
             length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             kind = data[at + 3]
             if kind == HEADERS:
                 self._block, self._parts = length, 0
+                number = int.from_bytes(data[at + 5 : at + 9], "big") & MASK
+                if number > self._highest:
+                    if number > self._highest + 2:
+                        self._gaps = [*self._gaps[-GAPS:], (self._highest, number)]
+                    self._highest = number
+                elif number <= first and not self._partial and number not in self.live and number not in self.spared:
+                    self.wrong = self._misplaced(number)
+                    return False
+                self._partial = not data[at + 4] & END_HEADERS
             elif kind == DATA:
                 control += not length and not data[at + 4] & END_STREAM
             elif kind == WINDOW_UPDATE:
@@ -78,9 +107,13 @@ class Gate:
             elif kind == CONTINUATION:
                 self._block += length
                 self._parts += 1
+                self._partial = not data[at + 4] & END_HEADERS
                 if self._parts > MOST_PARTS or self._block > MOST_BLOCK:
                     self.flood = "continuation"
                     return False
+            elif kind == PRIORITY and not int.from_bytes(data[at + 5 : at + 9], "big") & MASK:
+                self.wrong = PROTOCOL_ERROR
+                return False
             elif kind != RST_STREAM:  # which is counted when its request is known
                 control += 1
             at += FRAME + length
@@ -94,6 +127,17 @@ class Gate:
         if windows and not self._windows.take(windows, now):
             self.flood = "window_update"
         return not self.flood
+
+    def _misplaced(self, number: int) -> int:
+        """What is wrong with fields on a stream that does not live (RFC 9113 sections 5.1 and 5.1.1)."""
+        skipped = number % 2 == 0 or any(low < number < high for low, high in self._gaps)
+        return PROTOCOL_ERROR if skipped else STREAM_CLOSED
+
+    def spare(self, number: int) -> None:
+        """We have ended a stream, and its client may not know yet."""
+        self.spared[number] = None
+        if len(self.spared) > SPARED:
+            del self.spared[next(iter(self.spared))]
 
     def sent(self, size: int) -> None:
         """So much was sent, of which the client may say that it has taken it."""

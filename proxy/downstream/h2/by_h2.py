@@ -31,6 +31,9 @@ CONFIGURATION: Final = config.H2Configuration(
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
 )
+WORDS: Final = {"Error decoding header block": 0x9, "ack frame": 0x6, "ACK frame": 0x6}
+"""What its errors say, and the code (RFC 9113 section 7) that there should be for it at the end of its last frame."""
+TABLE: Final = 4096  # bytes of compression state
 SMALLEST: Final = 65535  # the window that a connection begins with
 
 
@@ -62,6 +65,7 @@ class H2Engine:
         )
         self._connection.max_inbound_frame_size = self._connection.local_settings.max_frame_size
         self._connection.decoder.max_header_list_size = LARGEST_HEAD
+        self._connection.decoder.max_allowed_table_size = TABLE
         self._connection.initiate_connection()
         self._connection.increment_flow_control_window(TOGETHER - SMALLEST)
 
@@ -69,8 +73,11 @@ class H2Engine:
         """Bytes from the client."""
         try:
             found = self._connection.receive_data(data)
-        except exceptions.H2Error:
+        except exceptions.H2Error as error:
             self.over = True
+            last = self._connection.data_to_send() or b""
+            code = next((code for words, code in WORDS.items() if words in f"{error} {error.__cause__}"), None)
+            self._extra += last if code is None else last[:-4] + struct.pack(">I", code)
             return
         except Exception:  # of a library below it
             self.leave(errors.ErrorCodes.INTERNAL_ERROR, 0)
@@ -93,7 +100,7 @@ class H2Engine:
                 self._waiting.pop(event.stream_id, None)
                 hearer.gone(event.stream_id, int(event.error_code), not event.remote_reset)
             elif kind is events.ConnectionTerminated:
-                self.over = self.over or not self._connection.open_inbound_streams
+                self._connection.state_machine.state = connection.ConnectionState.SERVER_OPEN  # streams are finished
 
     def output(self, most: int) -> bytes:
         """What is to be sent next: what the library has, and bodies as far as their windows are open."""

@@ -86,10 +86,15 @@ class Ngh2Engine:
     def output(self, most: int) -> bytes:
         """What is to be sent next."""
         try:
-            return self._connection.data_to_send(most)  # type: ignore[no-any-return]
+            found: bytes = self._connection.data_to_send(most)
+            if found:
+                self._tell(self._connection.events())  # of streams that are closed with what was sent
+                if not self._connection.want_read:
+                    self.over = True
         except NGH2Error:
             self.over = True
             return b""
+        return found
 
     def head(self, number: int, fields: Fields, end: bool) -> None:
         """Send the head of a response."""

@@ -71,6 +71,7 @@ class Http2:
         self._lingering: dict[int, float] = {}  # of these, those that wait for their clients, and until when
         self._blameless: set[int] = set()  # streams that we have reset for reasons of our own
         self._gate = Gate(self.clock.now)
+        self._gate.live = self._streams
         self._last = 0  # the last stream that was served
         self._leaving = False  # the client knows that we go
         self._farewell = NEVER  # when it is told which requests are not served
@@ -129,25 +130,23 @@ class Http2:
         if self.transport is None:
             return
         if not self._gate.look(data, now):
-            self._flooded()
+            self._end(self._gate.wrong or ENHANCE_YOUR_CALM)
             return
         self._feeding = True
         self.engine.feed(data)
         self._feeding = False
         if self._gate.flood:
-            self._flooded()
-        elif self.engine.over:
-            self.flush()
-            self._close(True)
+            self._end(ENHANCE_YOUR_CALM)
         else:
             if not self._streams and self.due == NEVER:
                 self.due = now + self.listener.timeouts.client_idle
             self.flush()
 
-    def _flooded(self) -> None:
-        """The client does what no client needs to."""
-        log.warning("a flood of HTTP/2 frames (%s) from %s: closed", self._gate.flood, self.client.address.decode())
-        self.engine.leave(ENHANCE_YOUR_CALM, self._last)
+    def _end(self, code: int) -> None:
+        """The client does what none may, or what none needs to."""
+        if self._gate.flood:
+            log.warning("a flood of HTTP/2 frames (%s) from %s: closed", self._gate.flood, self.client.address.decode())
+        self.engine.leave(code, self._last)
         self.flush()
         self._close(True)
 
@@ -241,6 +240,7 @@ class Http2:
         if blame:
             self._gate.reset(self.clock.now)
         self._blameless.add(stream.number)
+        self._gate.spare(stream.number)
         self.engine.reset(stream.number, code)
         self.flush_soon()
 
@@ -288,7 +288,9 @@ class Http2:
             if engine.queued(stream.number) <= PART // 4:
                 self.full.discard(stream)
                 stream.resume_writing()
-        if self._leaving and not self._streams and not self._lingering and self._farewell <= 0.0:
+        if engine.over and not self._blocked and not self._feeding:
+            self._close(True)
+        elif self._leaving and not self._streams and not self._lingering and self._farewell <= 0.0:
             self._close(False)
 
     def _settle(self) -> None:
@@ -304,6 +306,7 @@ class Http2:
                 continue
             self._lingering.pop(number, None)
             if code >= 0:
+                self._gate.spare(number)
                 self._blameless.add(number)
                 self.engine.reset(number, code)
                 wanted = True

@@ -217,6 +217,8 @@ class Stream:
 
     def reply(self, exchange: Exchange, reply: Reply) -> None:
         """Send an answer of our own."""
+        if self._body is not None and self._body.failed:
+            self._mute = True
         if self.closed or self._mute:
             return
         exchange.replied = True
@@ -314,7 +316,7 @@ class Stream:
     def done(self) -> None:
         """The exchange is over, and with it the stream, as far as we are concerned."""
         exchange, self.exchange = self.exchange, None
-        upload, self._upload = self._upload, None
+        self._upload = None
         slow, self._slow = self._slow, None
         if slow is not None:
             slow.close()
@@ -337,8 +339,7 @@ class Stream:
         elif exchange.upload_done:
             http2.forget(self, -1)
         else:  # the rest of the request is not wanted (RFC 9113 section 8.1), once the answer is out
-            wrong = self._body is not None and self._body.failed
-            http2.forget(self, PROTOCOL_ERROR if wrong and upload is not None else NO_ERROR)
+            http2.forget(self, PROTOCOL_ERROR if self._body is not None and self._body.failed else NO_ERROR)
 
     # --- what a SlowClient takes for a transport ----------------------------------------------------------------------
 
