@@ -17,6 +17,8 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 END_STREAM: Final = 0x1
 END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+PADDING: Final = 257  # bytes that padding can be, with that which counts it
 FRAME: Final = 9  # bytes of a frame's header
 CONTROL_BURST, CONTROL_RATE = 1000, 100.0  # frames, and frames a second
 RESET_BURST, RESET_RATE = 200, 20.0
@@ -101,7 +103,8 @@ class Gate:
                     return False
                 self._partial = not data[at + 4] & END_HEADERS
             elif kind == DATA:
-                control += not length and not data[at + 4] & END_STREAM
+                if length < PADDING and not data[at + 4] & END_STREAM:
+                    control += not length or self._hollow(data, at, length)
             elif kind == WINDOW_UPDATE:
                 windows += 1
             elif kind == CONTINUATION:
@@ -127,6 +130,11 @@ class Gate:
         if windows and not self._windows.take(windows, now):
             self.flood = "window_update"
         return not self.flood
+
+    @staticmethod
+    def _hollow(data: bytes, at: int, length: int) -> bool:
+        """Whether a part of a body is nothing but padding."""
+        return bool(data[at + 4] & PADDED) and (at + FRAME >= len(data) or data[at + FRAME] + 1 >= length)
 
     def _misplaced(self, number: int) -> int:
         """What is wrong with fields on a stream that does not live (RFC 9113 sections 5.1 and 5.1.1)."""

@@ -63,8 +63,8 @@ class Frames(Client):
         self.ends = set()
         self.decoder = Decoder()
 
-    def greet(self, settings=b""):
-        self.says(PREFACE + frame(SETTINGS, 0, 0, settings))
+    def greet(self, settings=b"", agrees=True):
+        self.says(PREFACE + frame(SETTINGS, 0, 0, settings) + (frame(SETTINGS, ACK) if agrees else b""))
         self.look()
         kind, flags, stream, _ = self.frames[0]
         assert (kind, flags, stream) == (SETTINGS, 0, 0)
@@ -142,9 +142,9 @@ class Frames(Client):
         assert (PING, ACK, 0, b"12345678") in self.frames
 
 
-def enter(door, settings=b"", listener="web"):
+def enter(door, settings=b"", listener="web", agrees=True):
     """A client whose preface has been said."""
     client = Frames(door, door.runtime.listeners[listener]._made(None), peername=("192.0.2.7", 4711))
     door.clients.append(client)
     client.protocol.connection_made(client)
-    return client.greet(settings)
+    return client.greet(settings, agrees)

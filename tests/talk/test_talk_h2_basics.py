@@ -293,7 +293,9 @@ def test_drain_finishes_what_was_begun(door, client):
     door.runtime.listeners["web"].close()
     door.run()
     client.look()
-    assert [payload for kind, _, _, payload in client.frames if kind == GOAWAY] == [struct.pack(">II", (1 << 31) - 1, 0)]
+    assert [payload for kind, _, _, payload in client.frames if kind == GOAWAY] == [
+        struct.pack(">II", (1 << 31) - 1, 0)
+    ]
     client.ask(3)
     door.wait(2)
     assert client.farewell() == 0 and not client.ended
@@ -338,7 +340,9 @@ def test_a_preface_that_comes_in_drops_and_http1_on_the_same_port(door, engine):
 
 
 def test_a_websocket_is_a_tunnel(door, client):
-    client.ask(1, ((":method", "CONNECT"), (":protocol", "websocket"), *GET[1:], ("sec-websocket-version", "13")), False)
+    client.ask(
+        1, ((":method", "CONNECT"), (":protocol", "websocket"), *GET[1:], ("sec-websocket-version", "13")), False
+    )
     line, fields, _ = door.backend().request()
     assert line == b"GET / HTTP/1.1" and fields[b"upgrade"] == b"websocket" and len(fields[b"sec-websocket-key"]) == 24
     client.give(1, b"early", end=False)

@@ -19,8 +19,7 @@ except ImportError:
 
     NAME: Final = "h2"  # type: ignore[misc]
 
-from proxy.downstream.h2.engine import LARGEST_HEAD, SETTINGS, TOGETHER, Hearer
-from proxy.http.gate import FRAME, GOAWAY
+from proxy.downstream.h2.engine import LARGEST_HEAD, SETTINGS, TOGETHER, Hearer, goaway
 from proxy.http.streams import Fields
 
 CONFIGURATION: Final = config.H2Configuration(
@@ -76,7 +75,7 @@ class H2Engine:
         except exceptions.H2Error as error:
             self.over = True
             last = self._connection.data_to_send() or b""
-            code = next((code for words, code in WORDS.items() if words in f"{error} {error.__cause__}"), None)
+            code = next((code for words, code in WORDS.items() if words in f"{error} {error.__context__}"), None)
             self._extra += last if code is None else last[:-4] + struct.pack(">I", code)
             return
         except Exception:  # of a library below it
@@ -99,6 +98,8 @@ class H2Engine:
             elif kind is events.StreamReset:
                 self._waiting.pop(event.stream_id, None)
                 hearer.gone(event.stream_id, int(event.error_code), not event.remote_reset)
+            elif kind is events.SettingsAcknowledged:
+                hearer.agreed()
             elif kind is events.ConnectionTerminated:
                 self._connection.state_machine.state = connection.ConnectionState.SERVER_OPEN  # streams are finished
 
@@ -188,8 +189,6 @@ class H2Engine:
 
     def leave(self, code: int, last: int, words: bytes = b"") -> None:
         """Tell the client that no stream behind `last` is served."""
-        payload = struct.pack(">II", last, code) + words
-        self._extra += struct.pack(">I", len(payload))[1:] + bytes((GOAWAY, 0)) + b"\0\0\0\0" + payload
-        assert len(self._extra) >= FRAME
+        self._extra += goaway(code, last, words)
         if code:
             self.over = True

@@ -13,20 +13,26 @@ from ngh2 import (
     Configuration,
     Connection,
     DataReceived,
+    DenialOfServiceError,
     NGH2Error,
     RequestReceived,
     Role,
+    SettingsAcknowledged,
     StreamClosed,
     StreamReset,
     TrailersReceived,
 )
 
 from proxy.downstream.h2.engine import (
+    ENHANCE_YOUR_CALM,
+    INTERNAL_ERROR,
     LARGEST_HEAD,
     MOST_FIELDS,
+    PROTOCOL_ERROR,
     SETTINGS,
     TOGETHER,
     Hearer,
+    goaway,
 )
 from proxy.http.gate import CONTROL_BURST, MOST_PARTS
 from proxy.http.streams import Fields
@@ -45,11 +51,13 @@ EVER: Final = (1 << 31) - 1
 class Ngh2Engine:
     """One connection."""
 
-    __slots__ = ("_connection", "_hearer", "_reset", "over")
+    __slots__ = ("_broken", "_connection", "_extra", "_hearer", "_reset", "over")
 
     def __init__(self, hearer: Hearer) -> None:
         self._hearer = hearer
         self._reset = 0  # the stream that the client has reset just now
+        self._broken = False
+        self._extra = b""  # what is sent when it is
         self.over = False
         self._connection: Any = Connection(Role.SERVER, CONFIGURATION)
         self._connection.initiate_connection(SETTINGS)
@@ -60,11 +68,23 @@ class Ngh2Engine:
         connection = self._connection
         try:
             connection.receive_data(data)
+        except DenialOfServiceError:
+            self._break(ENHANCE_YOUR_CALM)
         except NGH2Error:
-            self.over = True
-        self._tell(connection.events())
-        if not connection.want_read:
-            self.over = True
+            self._break(PROTOCOL_ERROR)
+        else:
+            self._tell(connection.events())
+            self.over = self.over or not connection.want_read
+
+    def _break(self, code: int) -> None:
+        """The library gives up: what it has to say still goes out, and if that is nothing, a word of ours."""
+        self.over = True
+        try:
+            self._extra = self._connection.data_to_send()
+        except NGH2Error:
+            self._extra = b""
+        self._extra = self._extra or goaway(code, 0)
+        self._broken = True
 
     def _tell(self, events: list[Any]) -> None:
         hearer = self._hearer
@@ -82,9 +102,14 @@ class Ngh2Engine:
                 hearer.gone(event.stream_id, event.error_code, False)
             elif kind is TrailersReceived:
                 hearer.trailed(event.stream_id, event.headers)
+            elif kind is SettingsAcknowledged:
+                hearer.agreed()
 
     def output(self, most: int) -> bytes:
         """What is to be sent next."""
+        if self._broken:
+            extra, self._extra = self._extra, b""
+            return extra
         try:
             found: bytes = self._connection.data_to_send(most)
             if found:
@@ -92,7 +117,7 @@ class Ngh2Engine:
                 if not self._connection.want_read:
                     self.over = True
         except NGH2Error:
-            self.over = True
+            self._break(INTERNAL_ERROR)
             return b""
         return found
 
@@ -101,7 +126,7 @@ class Ngh2Engine:
         try:
             self._connection.send_response(number, fields, end_stream=end)
         except NGH2Error:
-            self.reset(number, 2)
+            self.reset(number, INTERNAL_ERROR)
 
     def interim(self, number: int, fields: Fields) -> None:
         """Send a 1xx response."""
@@ -122,7 +147,7 @@ class Ngh2Engine:
         try:
             self._connection.send_trailers(number, fields)
         except NGH2Error:
-            self.reset(number, 2)
+            self.reset(number, INTERNAL_ERROR)
 
     def reset(self, number: int, code: int) -> None:
         """Break a stream off."""

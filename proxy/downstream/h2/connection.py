@@ -21,6 +21,7 @@ from proxy.downstream.h2.engine import (
     MOST_STREAMS,
     NO_ERROR,
     REFUSED_STREAM,
+    SETTINGS_TIMEOUT,
     Engine,
 )
 from proxy.downstream.h2.engines import best
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from proxy.http.proxy_protocol import Proxied
 
 EVER: Final = (1 << 31) - 1
+AGREE: Final = 10.0  # seconds in which a client has to acknowledge our settings
 FAREWELL: Final = 1.0  # seconds in which a request may come that was sent before we said that we go
 
 log = logging.getLogger("frontgate")
@@ -47,7 +49,7 @@ class Http2:
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
     __slots__ = (
-        "_blocked", "_blameless", "_closing", "_date", "_dated", "_facts", "_farewell", "_feeding", "_gate", "_last",
+        "_agree", "_blocked", "_blameless", "_closing", "_date", "_dated", "_facts", "_farewell", "_feeding", "_gate", "_last",
         "_leaving", "_lingering", "_soon", "_streams", "client", "clock", "due", "engine", "full", "listener",
         "proxied", "requests", "transport",
     )  # fmt: skip
@@ -79,6 +81,7 @@ class Http2:
         self._soon = False  # there is something to be sent in this turn
         self._feeding = False
         self._facts: Connection | None = None
+        self._agree = NEVER  # until when the client has to acknowledge our settings
         self._date = b""
         self._dated: Fields = ()
 
@@ -90,6 +93,7 @@ class Http2:
         transport.set_write_buffer_limits(high=PART, low=PART // 4)
         self.client = client if self.proxied is None else self.listener.introduced(client, self.proxied)
         self.due = self.clock.now + self.listener.timeouts.client_header
+        self._agree = self.clock.now + AGREE
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -163,7 +167,8 @@ class Http2:
             return
         self._last = number
         self.requests += 1
-        self.due = NEVER if not self._streams else self.due
+        if not self._streams:
+            self.due = min(self._agree, self._farewell or NEVER)
         head = listener.streams.read(fields, end)
         self._streams[number] = stream = Stream(self, number)
         if head is None:
@@ -207,6 +212,10 @@ class Http2:
         stream = self._streams.get(number)
         if stream is not None:
             stream.gone()
+
+    def agreed(self) -> None:
+        """It has acknowledged our settings."""
+        self._agree = NEVER
 
     # --- what streams ask ------------------------------------------------------------------------------------------
 
@@ -328,6 +337,9 @@ class Http2:
             self.flush()
             if self.transport is None:
                 return
+        if now >= self._agree:
+            self._end(SETTINGS_TIMEOUT)
+            return
         for number, until in list(self._lingering.items()):
             if until <= now:
                 self._closing.pop(number, None)
@@ -341,7 +353,7 @@ class Http2:
             self._idle()
             return
         waits = [stream.due for stream in self._streams.values()]
-        self.due = min((self._farewell or NEVER, *waits, *self._lingering.values()), default=NEVER)
+        self.due = min((self._farewell or NEVER, self._agree, *waits, *self._lingering.values()), default=NEVER)
         self.flush()
 
     def _idle(self) -> None:

@@ -8,12 +8,14 @@ adapter.
 
 from __future__ import annotations
 
+import struct
 from typing import Final, Protocol
 
+from proxy.http.gate import GOAWAY
 from proxy.http.streams import Fields
 
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR = 0x0, 0x1, 0x2
-REFUSED_STREAM, CANCEL, CONNECT_ERROR, ENHANCE_YOUR_CALM = 0x7, 0x8, 0xA, 0xB
+SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x4, 0x7, 0x8, 0xB
 
 MOST_STREAMS: Final = 100  # at a time
 WINDOW: Final = 65536  # bytes of a request's body that may come before somebody takes them
@@ -22,6 +24,12 @@ MOST_FIELDS: Final = 1000  # of a block that is read at all; what a request may 
 LARGEST_HEAD: Final = 65536  # bytes of one, decoded
 SETTINGS: Final = {0x3: MOST_STREAMS, 0x4: WINDOW, 0x6: LARGEST_HEAD, 0x8: 1}
 """MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE, ENABLE_CONNECT_PROTOCOL (RFC 8441)."""
+
+
+def goaway(code: int, last: int, words: bytes = b"") -> bytes:
+    """A GOAWAY frame, where an engine cannot make one."""
+    payload = struct.pack(">II", last, code) + words
+    return struct.pack(">I", len(payload))[1:] + bytes((GOAWAY, 0, 0, 0, 0, 0)) + payload
 
 
 class Hearer(Protocol):
@@ -38,6 +46,9 @@ class Hearer(Protocol):
 
     def gone(self, number: int, code: int, ours: bool) -> None:
         """A stream was reset, by the client or by `ours`, for what the client did or because it was asked for."""
+
+    def agreed(self) -> None:
+        """The client has acknowledged our settings."""
 
 
 class Engine(Protocol):
