@@ -53,15 +53,15 @@ class Bucket:
 
 
 class Gate:
-    """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing. `wrong` is
-    the code of an error that engines let pass: fields on a stream that is over, or that was left out.
+    """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing. `wrong`
+    is the code of an error that engines let pass: fields on a stream that is over, or that was left out.
 
     `live` are the streams that may still get trailers, `spared` those that we have ended before their clients have.
     """
 
     __slots__ = (
-        "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows", "flood", "live",
-        "spared", "wrong"
+        "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows", "flood",
+        "live", "spared", "wrong"
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """A client of HTTP/2 that holds the other end of a wire and speaks in frames, sound ones and others.
 
-Rules: it hears exactly what is said, in order; fields are literals without a table unless a test says otherwise, so that
-what stands on the wire is what the test wrote.
+Rules: it hears exactly what is said, in order; fields are literals without a table unless a test says otherwise, so
+that what stands on the wire is what the test wrote.
 """
 
 from __future__ import annotations

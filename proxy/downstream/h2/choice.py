@@ -1,5 +1,5 @@
-"""Which protocol a connection speaks: HTTP/2 where its TLS agreed on that (RFC 9113 section 3.2), or where it begins with
-the preface of HTTP/2 on a plain port (section 3.3); else HTTP/1.1.
+"""Which protocol a connection speaks: HTTP/2 where its TLS agreed on that (RFC 9113 section 3.2), or where it begins
+with the preface of HTTP/2 on a plain port (section 3.3); else HTTP/1.1.
 
 Rules: the first byte that is not the preface's decides, so a connection of HTTP/1.1 loses nothing by the look.
 """

@@ -49,8 +49,8 @@ class Http2:
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
     __slots__ = (
-        "_agree", "_blocked", "_blameless", "_closing", "_date", "_dated", "_facts", "_farewell", "_feeding", "_gate", "_last",
-        "_leaving", "_lingering", "_soon", "_streams", "client", "clock", "due", "engine", "full", "listener",
+        "_agree", "_blocked", "_blameless", "_closing", "_date", "_dated", "_facts", "_farewell", "_feeding", "_gate",
+        "_last", "_leaving", "_lingering", "_soon", "_streams", "client", "clock", "due", "engine", "full", "listener",
         "proxied", "requests", "transport",
     )  # fmt: skip
 
