@@ -60,8 +60,8 @@ class Gate:
     """
 
     __slots__ = (
-        "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows", "flood",
-        "live", "spared", "wrong"
+        "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows",
+        "flood", "live", "spared", "wrong"
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:

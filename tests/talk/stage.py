@@ -23,6 +23,7 @@ from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import h1, slow, writer
 from proxy.downstream.h2 import connection as h2
+from proxy.downstream.h2 import outlet
 from proxy.shared.arena import Arena, Layout
 from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
@@ -409,7 +410,7 @@ class Door:
     def patch(self, monkeypatch):
         for module in (h1, h2, link_module, pool_module):
             monkeypatch.setattr(module, "monotonic", lambda: self.clock.now)
-        for module in (pool_module, keyed, dynamic, h2):
+        for module in (pool_module, keyed, dynamic, outlet):
             monkeypatch.setattr(module, "asyncio", Dialling(self))
         monkeypatch.setattr(slow, "at_once", Wire.at_once)
         monkeypatch.setattr(writer, "file_at_once", Wire.file_at_once)

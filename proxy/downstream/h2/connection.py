@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from proxy.clock import NEVER
 from proxy.downstream.h1 import OPTIONS
 from proxy.downstream.h2.engine import (
-    CANCEL,
     ENHANCE_YOUR_CALM,
     MOST_STREAMS,
     NO_ERROR,
@@ -25,11 +24,12 @@ from proxy.downstream.h2.engine import (
     Engine,
 )
 from proxy.downstream.h2.engines import best
+from proxy.downstream.h2.outlet import Outlet
 from proxy.downstream.h2.stream import Stream
 from proxy.downstream.leave import Leave, reset
 from proxy.downstream.slow import PART
 from proxy.exchange import Exchange
-from proxy.http.gate import Gate
+from proxy.http.gate import PREFACE
 from proxy.http.message import NOTHING
 from proxy.http.streams import Fields, fields_of
 from proxy.parties import Client, Connection
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
     from proxy.http.proxy_protocol import Proxied
 
+NO_SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"  # a frame
 EVER: Final = (1 << 31) - 1
 AGREE: Final = 10.0  # seconds in which a client has to acknowledge our settings
 FAREWELL: Final = 1.0  # seconds in which a request may come that was sent before we said that we go
@@ -45,41 +46,23 @@ FAREWELL: Final = 1.0  # seconds in which a request may come that was sent befor
 log = logging.getLogger("frontgate")
 
 
-class Http2:
+class Http2(Outlet):
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
-    __slots__ = (
-        "_agree", "_blocked", "_blameless", "_closing", "_date", "_dated", "_facts", "_farewell", "_feeding", "_gate",
-        "_last", "_leaving", "_lingering", "_soon", "_streams", "client", "clock", "due", "engine", "full", "listener",
-        "proxied", "requests", "transport",
-    )  # fmt: skip
+    __slots__ = ("_agree", "_come", "_date", "_dated", "_facts", "_last", "client", "proxied", "requests")
 
     options = OPTIONS
 
     def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
         make = best()
         assert make is not None, "a listener speaks HTTP/2 without an engine"
-        self.listener = listener
-        self.clock = listener.clock
-        self.due = NEVER
-        self.transport: asyncio.Transport | None = None
         self.client: Client
         self.proxied: Proxied | None = None
         self.requests = 0
         self.engine: Engine = make(self)
-        self.full: set[Stream] = set()  # streams whose clients do not keep up
-        self._streams: dict[int, Stream] = {}
-        self._closing: dict[int, int] = {}  # streams that are over, and how they are reset when all of them is out
-        self._lingering: dict[int, float] = {}  # of these, those that wait for their clients, and until when
-        self._blameless: set[int] = set()  # streams that we have reset for reasons of our own
-        self._gate = Gate(self.clock.now)
-        self._gate.live = self._streams
         self._last = 0  # the last stream that was served
-        self._leaving = False  # the client knows that we go
-        self._farewell = NEVER  # when it is told which requests are not served
-        self._blocked = False  # the client does not keep up
-        self._soon = False  # there is something to be sent in this turn
-        self._feeding = False
+        self._come = 0 if listener.reader.dialect.lenient else len(PREFACE) + 1  # bytes, while the first matter
         self._facts: Connection | None = None
         self._agree = NEVER  # until when the client has to acknowledge our settings
         self._date = b""
@@ -112,7 +95,7 @@ class Http2:
     def eof_received(self) -> bool:
         """The client sends no more: it is taken as gone."""
         self.clock.now = monotonic()
-        self._close(False)
+        self.close(False)
         return False
 
     def pause_writing(self) -> None:
@@ -133,6 +116,8 @@ class Http2:
         now = self.clock.now = monotonic()
         if self.transport is None:
             return
+        if self._come <= len(PREFACE):
+            data = self._opened(data)
         if not self._gate.look(data, now):
             self._end(self._gate.wrong or ENHANCE_YOUR_CALM)
             return
@@ -146,13 +131,21 @@ class Http2:
                 self.due = now + self.listener.timeouts.client_idle
             self.flush()
 
+    def _opened(self, data: bytes) -> bytes:
+        """The first bytes, as nginx takes them: without SETTINGS behind the preface."""
+        at = len(PREFACE) - self._come
+        self._come += len(data)
+        if len(data) <= at or (data[at + 3 : at + 4] == b"\4" and not data[at + 4] & 1):
+            return data
+        return data[:at] + NO_SETTINGS + data[at:]
+
     def _end(self, code: int) -> None:
         """The client does what none may, or what none needs to."""
         if self._gate.flood:
             log.warning("a flood of HTTP/2 frames (%s) from %s: closed", self._gate.flood, self.client.address.decode())
         self.engine.leave(code, self._last)
         self.flush()
-        self._close(True)
+        self.close(True)
 
     # --- what the client asks (see `engine.Hearer`) -----------------------------------------------------------------
 
@@ -242,86 +235,6 @@ class Http2:
         if self.transport is not None:
             self.engine.taken(number, size)
 
-    def reset(self, stream: Stream, code: int, blame: bool = False) -> None:
-        """Break a stream off; whether it counts as what its client has brought about."""
-        if self.transport is None:
-            return
-        if blame:
-            self._gate.reset(self.clock.now)
-        self._blameless.add(stream.number)
-        self._gate.spare(stream.number)
-        self.engine.reset(stream.number, code)
-        self.flush_soon()
-
-    def drop(self, stream: Stream) -> None:
-        """A stream is closed: nothing of it is looked after."""
-        self.full.discard(stream)
-
-    def forget(self, stream: Stream, code: int) -> None:
-        """A stream is over; reset it with `code` when all is out, if that is one (-1: none)."""
-        self.full.discard(stream)
-        if self._streams.pop(stream.number, None) is None or self.transport is None:
-            return
-        if not stream.closed:
-            self._closing[stream.number] = code
-        if not self._streams and not self._blocked:
-            self.due = min(self._farewell, self.clock.now + self.listener.timeouts.client_idle)
-        self.flush_soon()
-
-    # --- sending ----------------------------------------------------------------------------------------------------
-
-    def flush_soon(self) -> None:
-        """Send what there is at the end of this turn of the loop."""
-        if not self._soon and not self._feeding and self.transport is not None:
-            self._soon = True
-            asyncio.get_running_loop().call_soon(self._now)
-
-    def _now(self) -> None:
-        self._soon = False
-        self.flush()
-
-    def flush(self) -> None:
-        """Send what there is, as far as the client takes it."""
-        transport, engine = self.transport, self.engine
-        if transport is None or transport.is_closing():
-            return
-        while not self._blocked:
-            out = engine.output(PART)
-            if not out:
-                break
-            self._gate.sent(len(out))
-            transport.write(out)
-        if self._closing:
-            self._settle()
-        for stream in list(self.full):
-            if engine.queued(stream.number) <= PART // 4:
-                self.full.discard(stream)
-                stream.resume_writing()
-        if engine.over and not self._blocked and not self._feeding:
-            self._close(True)
-        elif self._leaving and not self._streams and not self._lingering and self._farewell <= 0.0:
-            self._close(False)
-
-    def _settle(self) -> None:
-        """Streams that are over: what becomes of them depends on whether all of them is out."""
-        closing, self._closing = self._closing, {}
-        until = self.clock.now + self.listener.timeouts.send
-        wanted = False
-        for number, code in closing.items():
-            if self._blocked or self.engine.queued(number):
-                self._closing[number] = code
-                if self._lingering.setdefault(number, until) < self.due:
-                    self.due = self._lingering[number]
-                continue
-            self._lingering.pop(number, None)
-            if code >= 0:
-                self._gate.spare(number)
-                self._blameless.add(number)
-                self.engine.reset(number, code)
-                wanted = True
-        if wanted:
-            self.flush_soon()
-
     # --- ending -----------------------------------------------------------------------------------------------------
 
     def expired(self, now: float) -> None:
@@ -340,12 +253,7 @@ class Http2:
         if now >= self._agree:
             self._end(SETTINGS_TIMEOUT)
             return
-        for number, until in list(self._lingering.items()):
-            if until <= now:
-                self._closing.pop(number, None)
-                del self._lingering[number]
-                self._blameless.add(number)
-                self.engine.reset(number, CANCEL)
+        self.give_up(now)
         for stream in list(self._streams.values()):
             if stream.due <= now:
                 stream.expired(now)
@@ -364,7 +272,7 @@ class Http2:
         if not self._leaving:
             self.engine.leave(NO_ERROR, self._last)
             self.flush()
-        self._close(False)
+        self.close(False)
 
     def drain(self) -> None:
         """End when the streams that are there are over: the client is told at once, and when what was on its way has
@@ -413,7 +321,7 @@ class Http2:
         if transport is not None:
             reset(transport)
 
-    def _close(self, linger: bool) -> None:
+    def close(self, linger: bool) -> None:
         """Close behind what has been written."""
         transport, self.transport = self.transport, None
         self.due = NEVER
