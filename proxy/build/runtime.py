@@ -23,6 +23,7 @@ from proxy.build.sites import SiteMaker
 from proxy.build.standing import Standing
 from proxy.config.model import Model
 from proxy.downstream.capacity import Capacity
+from proxy.downstream.h2.engines import ENGINES
 from proxy.downstream.listener import ANY, Listener, Trust
 from proxy.downstream.spool import Spools
 from proxy.ledger import Ledger, Living
@@ -141,6 +142,8 @@ class Runtime:
             listener.most_requests = (http.max_requests if most is None else most) or ANY
             listener.remembers = self._logs.asks
             listener.http2 = bool(self.model.listen[name].http2)
+            if listener.http2 and not ENGINES:
+                raise ValueError(f'[listen.{name}] says http2 = true: install the extra, pip install "frontgate[http2]"')
             listeners[name] = listener
         return listeners
 

@@ -81,7 +81,7 @@ class StreamReader:
             return None
         line = self._line(pseudo, tunnel)
         size = sum(len(name) + len(value) for name, value in fields)
-        if len(fields) > self._max_fields or size + PER_FIELD * len(fields) > self._max_head + PER_FIELD * 100:
+        if len(regular) > self._max_fields or size + PER_FIELD * len(fields) > self._max_head + PER_FIELD * 100:
             return _refused(line, faults.HEAD_OVERSIZED if self._dialect.lenient else faults.HEAD_TOO_LARGE)
         if tunnel and (end or pseudo[b":protocol"].lower() != b"websocket"):
             return _refused(line, faults.METHOD_UNKNOWN)
