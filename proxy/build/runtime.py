@@ -143,7 +143,7 @@ class Runtime:
             listener.remembers = self._logs.asks
             listener.http2 = bool(self.model.listen[name].http2)
             if listener.http2 and not ENGINES:
-                raise ValueError(f'[listen.{name}] says http2 = true: install the extra, pip install "frontgate[http2]"')
+                raise ValueError(f'[listen.{name}] says http2 = true: pip install "frontgate[http2]" first')
             listeners[name] = listener
         return listeners
 

@@ -217,7 +217,8 @@ def sites_of(listener: str, model: Model) -> tuple[list[str], str]:
 def _greeting(name: str, default: str, model: Model, pems: Pems, http2: bool) -> Greeting:
     site = model.site[name]
     pairs = model.site[default].pairs if site.tls.shared and not site.pairs else site.pairs
-    return Greeting(name, site.tls, pairs, pems, http2=http2)
+    said = site.tls.http2
+    return Greeting(name, site.tls, pairs, pems, http2=http2 if said is None else said)
 
 
 def spoken(model: Model, listener: str) -> bool:

@@ -72,7 +72,7 @@ def test_a_body_of_known_length(door, client):
     client.ask(1, (*POST, ("content-length", "5")), end=False)
     client.give(1, b"he", end=False)
     client.give(1, b"llo")
-    line, fields, body = door.backend().request()
+    _, fields, body = door.backend().request()
     assert fields[b"content-length"] == b"5" and body == b"hello"
     door.backend().answers()
     assert client.status() == 200

@@ -1,7 +1,7 @@
 """Conformance with RFC 9113 and RFC 7541, frame by frame, with each engine. A case is named by the section it is from.
 
-Rules: a stream error may be answered as a connection error (section 5.4.1); so a case of the first kind asks for a reset
-of the stream or the end of the connection, with a code that the section allows.
+Rules: a stream error may be answered as a connection error (section 5.4.1); so a case of the first kind asks for a
+reset of the stream or the end of the connection, with a code that the section allows.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def serves(client, door, stream=1):
     assert client.status(stream) == 200
 
 
-# --- 3.4 preface, 4 frames --------------------------------------------------------------------------------------------
+# --- 3.4 preface, 4 frames --------------------------------------------------------------------
 
 
 @case("3.4 the server's preface is a SETTINGS frame")
@@ -182,7 +182,7 @@ def _(client, door):
     client.broken()
 
 
-# --- 5.1 states of streams ----------------------------------------------------------------------------------------------
+# --- 5.1 states of streams --------------------------------------------------------------------
 
 
 for kind, payload, name in (
@@ -277,7 +277,7 @@ def _(client, door):
     client.broken()
 
 
-# --- 6.1 to 6.10 frames -------------------------------------------------------------------------------------------------
+# --- 6.1 to 6.10 frames -----------------------------------------------------------------------
 
 
 @case("6.1 DATA on stream 0")
@@ -588,7 +588,7 @@ def _(client, door):
     assert client.farewell() in (None, 0)
 
 
-# --- 8 HTTP -----------------------------------------------------------------------------------------------------------
+# --- 8 HTTP -----------------------------------------------------------------------------------
 
 
 def malformed(name, fields, end=True):
@@ -763,7 +763,7 @@ def _(client, door):
     client.refused(1)
 
 
-# --- RFC 7541 -----------------------------------------------------------------------------------------------------------
+# --- RFC 7541 ---------------------------------------------------------------------------------
 
 
 def compressed(name, block):
@@ -821,7 +821,7 @@ def _(client, door):
     assert door.backend().request()[1][b"x"] == b"y"
 
 
-# --- 10.5 what is too much --------------------------------------------------------------------------------------------
+# --- 10.5 what is too much --------------------------------------------------------------------
 
 
 @case("10.5 a list of fields that is too large")

@@ -379,9 +379,11 @@ class Stream:
         """Bytes of the body that the client's windows have no room for."""
         return self._http2.engine.queued(self.number)
 
-    def get_extra_info(self, name: str) -> Any:
+    def _nothing(self, name: str) -> Any:
         """Nothing of its own: what the kernel holds is the connection's."""
         return None
+
+    get_extra_info = _nothing
 
     def is_closing(self) -> bool:
         """Whether nothing is sent any more."""
