@@ -78,5 +78,6 @@ def test_h2load(door: Door) -> None:
 
 def test_httpx(door: Door) -> None:
     with httpx.Client(http2=True, verify=trusting()) as client:
-        answers = [client.post(f"https://127.0.0.1:{door.words['secure']}/", content=b"x" * size) for size in (0, 70000)]
+        place = f"https://127.0.0.1:{door.words['secure']}/"
+        answers = [client.post(place, content=b"x" * size) for size in (0, 70000)]
     assert [(answer.http_version, answer.text) for answer in answers] == [("HTTP/2", "hello")] * 2

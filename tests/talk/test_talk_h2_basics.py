@@ -198,6 +198,18 @@ def test_what_is_over_the_limit(opened, engine):
     client.alive()
 
 
+def test_a_client_that_does_not_know_yet_that_it_was_answered(opened, engine):
+    door = opened(SOLO2.replace("[site.all]", "[site.all]\nmax_body = 10"))
+    client = enter(door)
+    for stream in range(1, 21, 2):
+        client.ask(stream, (*POST, ("content-length", "999999")), end=False)
+        for _ in range(60):
+            client.give(stream, b"x" * 100, end=False)
+        client.send(HEADERS, END | 4, stream, literals((("x-sum", "1"),)))
+        assert client.status(stream) == 413
+    client.alive()
+
+
 def test_a_reset_takes_the_request_back(door, client):
     client.ask()
     wire = door.backend().wire

@@ -49,7 +49,7 @@ log = logging.getLogger("frontgate")
 class Http2(Outlet):
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
-    __slots__ = ("_agree", "_come", "_date", "_dated", "_facts", "_last", "client", "proxied", "requests")
+    __slots__ = ("_come", "_date", "_dated", "_facts", "_last", "client", "proxied", "requests")
 
     options = OPTIONS
 
@@ -64,7 +64,6 @@ class Http2(Outlet):
         self._last = 0  # the last stream that was served
         self._come = 0 if listener.reader.dialect.lenient else len(PREFACE) + 1  # bytes, while the first matter
         self._facts: Connection | None = None
-        self._agree = NEVER  # until when the client has to acknowledge our settings
         self._date = b""
         self._dated: Fields = ()
 
@@ -198,9 +197,7 @@ class Http2(Outlet):
         """A stream was reset; by whomever, it counts, unless it was we who wanted it."""
         self._closing.pop(number, None)
         self._lingering.pop(number, None)
-        if number in self._blameless:
-            self._blameless.discard(number)
-        else:
+        if number not in self._gate.spared:
             self._gate.reset(self.clock.now)
         stream = self._streams.get(number)
         if stream is not None:

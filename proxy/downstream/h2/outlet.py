@@ -24,7 +24,7 @@ class Outlet:
     """What a connection is to its streams. `full` are those whose clients do not keep up."""
 
     __slots__ = (
-        "_blameless", "_blocked", "_closing", "_farewell", "_feeding", "_gate", "_leaving", "_lingering", "_soon",
+        "_agree", "_blocked", "_closing", "_farewell", "_feeding", "_gate", "_leaving", "_lingering", "_soon",
         "_streams", "clock", "due", "engine", "full", "listener", "transport"
     )  # fmt: skip
 
@@ -39,11 +39,11 @@ class Outlet:
         self._streams: dict[int, Stream] = {}
         self._closing: dict[int, int] = {}  # streams that are over, and how they are reset when all of them is out
         self._lingering: dict[int, float] = {}  # of these, those that wait for their clients, and until when
-        self._blameless: set[int] = set()  # streams that we have reset for reasons of our own
         self._gate = Gate(self.clock.now)
         self._gate.live = self._streams
         self._leaving = False  # the client knows that we go
         self._farewell = NEVER  # when it is told which requests are not served; 0.0: it was
+        self._agree = NEVER  # until when the client has to acknowledge our settings
         self._blocked = False  # the client does not keep up
         self._soon = False  # there is something to be sent in this turn
         self._feeding = False
@@ -58,7 +58,6 @@ class Outlet:
             return
         if blame:
             self._gate.reset(self.clock.now)
-        self._blameless.add(stream.number)
         self._gate.spare(stream.number)
         self.engine.reset(stream.number, code)
         self.flush_soon()
@@ -75,7 +74,7 @@ class Outlet:
         if not stream.closed:
             self._closing[stream.number] = code
         if not self._streams and not self._blocked:
-            self.due = min(self._farewell, self.clock.now + self.listener.timeouts.client_idle)
+            self.due = min(self._farewell, self._agree, self.clock.now + self.listener.timeouts.client_idle)
         self.flush_soon()
 
     def flush_soon(self) -> None:
@@ -124,7 +123,6 @@ class Outlet:
             self._lingering.pop(number, None)
             if code >= 0:
                 self._gate.spare(number)
-                self._blameless.add(number)
                 self.engine.reset(number, code)
                 wanted = True
         if wanted:
@@ -136,5 +134,5 @@ class Outlet:
             if until <= now:
                 self._closing.pop(number, None)
                 del self._lingering[number]
-                self._blameless.add(number)
+                self._gate.spare(number)
                 self.engine.reset(number, CANCEL)
