@@ -86,6 +86,9 @@ class Frames(Client):
         while heard:
             length = int.from_bytes(heard[:3], "big")
             kind, flags, stream = heard[3], heard[4], int.from_bytes(heard[5:9], "big")
+            if len(heard) < 9 + length and self.buffer:
+                self.told[:0] = heard  # the rest is on its way
+                break
             payload, heard = heard[9 : 9 + length], heard[9 + length :]
             assert len(payload) == length, "half a frame"
             self.frames.append((kind, flags, stream, payload))

@@ -392,3 +392,35 @@ def test_data_frames_fit(door, client):
     client.look()
     assert all(len(payload) <= 16384 for kind, _, _, payload in client.frames if kind == DATA)
     assert client.status() == 200
+
+
+def test_a_connection_that_is_jammed_holds_what_is_behind(door, engine):
+    """Its windows are wide open, and nobody reads: what waits is counted where it waits."""
+    client = enter(door, struct.pack(">HI", 4, (1 << 31) - 1))
+    client.send(WINDOW, 0, 0, struct.pack(">I", (1 << 30)))
+    client.ask()
+    client.jammed = True
+    backend = door.backend().wire
+    backend.says(b"HTTP/1.1 200 OK\r\n%bContent-Length: 2000000\r\n\r\n" % DATE)
+    for _ in range(8):
+        backend.says(b"x" * 250_000)
+    assert len(client.buffer) < 300_000 and not backend.reading
+    while not client.ended and 1 not in client.ends:
+        client.flows()
+        client.look()
+    assert client.bodies[1] == b"x" * 2_000_000
+
+
+def test_a_file_to_a_client_that_is_slow(engine, opened, tmp_path):
+    """What pours at once when it is released stops as soon as the stream is full again."""
+    (tmp_path / "big").write_bytes(b"x" * 8_000_000)
+    door = opened(SOLO2.replace('upstream = "app"\n', f'files = "{tmp_path}"\n', 1))
+    client = enter(door)
+    client.ask(1, (*GET[:2], (":path", "/big"), GET[3]))
+    while 1 not in client.ends:
+        client.look()
+        assert client.protocol.engine.queued(1) < 300_000, "it does not wait in memory"
+        client.send(WINDOW, 0, 1, struct.pack(">I", 200_000))
+        client.send(WINDOW, 0, 0, struct.pack(">I", 200_000))
+        client.look()
+    assert len(client.bodies[1]) == 8_000_000

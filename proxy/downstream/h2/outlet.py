@@ -93,6 +93,9 @@ class Outlet:
         if transport is None or transport.is_closing():
             return
         while not self._blocked:
+            if transport.get_write_buffer_size() > PART:  # it says that it is full not before the turn is over
+                self.flush_soon()
+                break
             out = engine.output(PART)
             if not out:
                 break

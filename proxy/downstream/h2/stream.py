@@ -359,7 +359,9 @@ class Stream:
     def _pause(self) -> None:
         """The client does not keep up."""
         exchange = self.exchange
-        if exchange is not None and not self.closed and self._slow is None:
+        if self._slow is not None:  # it is being fed, and that made somebody send more
+            self._slow.wait()
+        elif exchange is not None and not self.closed:
             kept = not self._live and exchange.route.response_buffering
             spool = self._http2.listener.spool() if kept else None
             self._slow = slow = SlowClient(self, exchange, spool)  # type: ignore[arg-type]
@@ -369,7 +371,12 @@ class Stream:
         """The client has caught up."""
         exchange = self.exchange
         self._written = 0
-        if exchange is not None and (self._slow is None or self._slow.feed()):
+        if exchange is None:
+            return
+        if self._slow is not None and not self._slow.feed():
+            if self._slow is not None:  # else the exchange is over
+                self._slow.wait()
+        else:
             self._slow = None
             upload = self._upload
             waits = upload is not None and not exchange.upload_done and not self._held
