@@ -147,7 +147,7 @@ class Frames(Client):
 
 def enter(door, settings=b"", listener="web", agrees=True):
     """A client whose preface has been said."""
-    client = Frames(door, door.runtime.listeners[listener]._made(None), peername=("192.0.2.7", 4711))
+    client = Frames(door, door.runtime.listeners[listener].made(None), peername=("192.0.2.7", 4711))
     door.clients.append(client)
     client.protocol.connection_made(client)
     return client.greet(settings, agrees)

@@ -334,7 +334,7 @@ def test_a_body_that_does_not_come(door, client):
 def test_a_preface_that_comes_in_drops_and_http1_on_the_same_port(door, engine):
     client = enter(door)
     client.alive()
-    plain = door.runtime.listeners["web"]._made(None)
+    plain = door.runtime.listeners["web"].made(None)
     one = type(client)(door, plain, peername=("192.0.2.8", 1))
     door.clients.append(one)
     plain.connection_made(one)
@@ -342,7 +342,7 @@ def test_a_preface_that_comes_in_drops_and_http1_on_the_same_port(door, engine):
     one.says(b"OST / HTTP/1.1\r\nHost: door\r\nContent-Length: 0\r\n\r\n")
     door.backend().answers()
     assert one.heard().startswith(b"HTTP/1.1 200 OK")
-    two = type(client)(door, door.runtime.listeners["web"]._made(None), peername=("192.0.2.8", 2))
+    two = type(client)(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.8", 2))
     door.clients.append(two)
     two.protocol.connection_made(two)
     for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS) + frame(PING, 0, 0, b"12345678"):
@@ -376,7 +376,7 @@ def test_a_websocket_is_a_tunnel(door, client):
 
 
 def test_settings_say_what_we_are(door, engine):
-    client = type(enter(door))(door, door.runtime.listeners["web"]._made(None), peername=("192.0.2.7", 1))
+    client = type(enter(door))(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.7", 1))
     door.clients.append(client)
     client.protocol.connection_made(client)
     client.says(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS))

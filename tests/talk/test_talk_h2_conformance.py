@@ -104,7 +104,7 @@ def _(client, door):
 @pytest.mark.parametrize("wrong", (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\rX", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", b"\0" * 24))
 def test_3_4_a_wrong_preface_ends_the_connection(engine, opened, wrong):
     door = opened(SOLO2)
-    client = Frames(door, door.runtime.listeners["web"]._made(None), peername=("192.0.2.7", 1))
+    client = Frames(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.7", 1))
     door.clients.append(client)
     client.protocol.connection_made(client)
     client.says(wrong + frame(SETTINGS))
@@ -113,7 +113,7 @@ def test_3_4_a_wrong_preface_ends_the_connection(engine, opened, wrong):
 
 @case("3.4 a first frame that is no SETTINGS")
 def _(client, door):
-    other = Frames(door, door.runtime.listeners["web"]._made(None), peername=("192.0.2.7", 1))
+    other = Frames(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.7", 1))
     door.clients.append(other)
     other.protocol.connection_made(other)
     other.says(PREFACE + frame(PING, 0, 0, b"12345678"))

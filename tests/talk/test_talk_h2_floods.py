@@ -227,7 +227,7 @@ def test_a_body_in_drops(door):
 def test_a_preface_that_does_not_come(door, engine):
     client = enter(door)
     client.resets()
-    other = type(client)(door, door.runtime.listeners["web"]._made(None), peername=("192.0.2.7", 1))
+    other = type(client)(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.7", 1))
     door.clients.append(other)
     other.protocol.connection_made(other)
     other.says(b"PRI * HTTP/2.0\r\n")
