@@ -9,7 +9,6 @@ is by the connection: a client behind which many sit has many.
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Final
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -54,14 +53,14 @@ class Bucket:
 
 class Gate:
     """The frames of one connection, behind the preface. `flood` says what there is too much of; "" for nothing. `wrong`
-    is the code of an error that engines let pass: fields on a stream that is over, or that was left out.
+    is the code of an error that engines let pass: something on a stream that is over, or that was left out.
 
-    `live` are the streams that may still get trailers, `spared` those that we have ended before their clients have.
+    `ended` are the latest streams that their client has ended, `spared` those that we have ended before.
     """
 
     __slots__ = (
         "_block", "_control", "_gaps", "_head", "_highest", "_partial", "_parts", "_resets", "_skip", "_windows",
-        "flood", "live", "spared", "wrong"
+        "ended", "flood", "spared", "wrong"
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -73,7 +72,7 @@ class Gate:
         self._resets = Bucket(RESET_BURST, RESET_RATE, now)
         self._highest = 0  # stream that was begun
         self._gaps: list[tuple[int, int]] = []  # streams below it that were left out, the latest
-        self.live: Container[int] = ()
+        self.ended: dict[int, None] = {}
         self.spared: dict[int, None] = {}
         self._partial = False  # the last block is not whole
         self.flood = ""
@@ -98,11 +97,13 @@ class Gate:
                     if number > self._highest + 2:
                         self._gaps = [*self._gaps[-GAPS:], (self._highest, number)]
                     self._highest = number
-                elif number <= first and not self._partial and number not in self.live and number not in self.spared:
-                    self.wrong = self._misplaced(number)
+                elif number <= first and not self._partial and self._misplaced(number):
                     return False
                 self._partial = not data[at + 4] & END_HEADERS
             elif kind == DATA:
+                if self.ended and int.from_bytes(data[at + 5 : at + 9], "big") & MASK in self.ended:
+                    self.wrong = STREAM_CLOSED
+                    return False
                 if length < PADDING and not data[at + 4] & END_STREAM:
                     control += not length or self._hollow(data, at, length)
             elif kind == WINDOW_UPDATE:
@@ -136,10 +137,19 @@ class Gate:
         """Whether a part of a body is nothing but padding."""
         return bool(data[at + 4] & PADDED) and (at + FRAME >= len(data) or data[at + FRAME] + 1 >= length)
 
-    def _misplaced(self, number: int) -> int:
-        """What is wrong with fields on a stream that does not live (RFC 9113 sections 5.1 and 5.1.1)."""
-        skipped = number % 2 == 0 or any(low < number < high for low, high in self._gaps)
-        return PROTOCOL_ERROR if skipped else STREAM_CLOSED
+    def _misplaced(self, number: int) -> bool:
+        """Whether fields on a stream that was begun before are an error (RFC 9113 sections 5.1 and 5.1.1)."""
+        if number in self.ended:
+            self.wrong = STREAM_CLOSED
+        elif number % 2 == 0 or any(low < number < high for low, high in self._gaps):
+            self.wrong = PROTOCOL_ERROR
+        return self.wrong > 0
+
+    def close(self, number: int) -> None:
+        """The client has ended a stream: nothing comes on it any more."""
+        self.ended[number] = None
+        if len(self.ended) > SPARED:
+            del self.ended[next(iter(self.ended))]
 
     def spare(self, number: int) -> None:
         """We have ended a stream, and its client may not know yet."""

@@ -197,6 +197,8 @@ class Http2(Outlet):
         """A stream was reset; by whomever, it counts, unless it was we who wanted it."""
         self._closing.pop(number, None)
         self._lingering.pop(number, None)
+        if not ours:
+            self._gate.close(number)
         if number not in self._gate.spared:
             self._gate.reset(self.clock.now)
         stream = self._streams.get(number)

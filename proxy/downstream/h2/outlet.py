@@ -40,7 +40,6 @@ class Outlet:
         self._closing: dict[int, int] = {}  # streams that are over, and how they are reset when all of them is out
         self._lingering: dict[int, float] = {}  # of these, those that wait for their clients, and until when
         self._gate = Gate(self.clock.now)
-        self._gate.live = self._streams
         self._leaving = False  # the client knows that we go
         self._farewell = NEVER  # when it is told which requests are not served; 0.0: it was
         self._agree = NEVER  # until when the client has to acknowledge our settings
@@ -73,6 +72,8 @@ class Outlet:
             return
         if not stream.closed:
             self._closing[stream.number] = code
+            if code < 0:
+                self._gate.close(stream.number)
         if not self._streams and not self._blocked:
             self.due = min(self._farewell, self._agree, self.clock.now + self.listener.timeouts.client_idle)
         self.flush_soon()

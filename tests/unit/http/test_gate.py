@@ -44,16 +44,27 @@ def test_windows_are_earned_by_what_was_sent():
     assert not gate.look(window, 0.0) and gate.flood == "window_update"
 
 
-def test_fields_where_they_cannot_be():
+def test_frames_on_streams_that_are_over():
+    for kind in (HEADERS, DATA):
+        gate = Gate(0.0)
+        assert gate.look(PREFACE + frame(HEADERS, 5, 1) + frame(HEADERS, 5, 3), 0.0)
+        assert gate.look(frame(kind, 5, 1, b"x"), 0.0), "nobody has said that it is over"
+        gate.close(3)
+        assert not gate.look(frame(kind, 5, 3, b"x"), 0.0) and gate.wrong == 5
+
+
+def test_fields_on_streams_that_were_left_out():
     gate = Gate(0.0)
-    gate.live = {5: None}
-    assert gate.look(PREFACE + frame(HEADERS, 5, 1) + frame(HEADERS, 5, 5), 0.0)
-    assert gate.look(frame(HEADERS, 5, 5), 0.0), "trailers"
-    gate.spare(1)
-    assert gate.look(frame(HEADERS, 5, 1), 0.0), "a client that does not know yet"
-    assert not gate.look(frame(HEADERS, 5, 3), 0.0) and gate.wrong == 1, "it was left out"
-    gate.spared.clear()
-    assert not gate.look(frame(HEADERS, 5, 1), 0.0) and gate.wrong == 5
+    assert gate.look(PREFACE + frame(HEADERS, 5, 1) + frame(HEADERS, 5, 7), 0.0)
+    assert not gate.look(frame(HEADERS, 5, 5), 0.0) and gate.wrong == 1
+
+
+def test_what_is_remembered_is_bounded():
+    gate = Gate(0.0)
+    for number in range(1, 2001, 2):
+        gate.close(number)
+        gate.spare(number)
+    assert len(gate.ended) == len(gate.spared) == 256
 
 
 @given(st.lists(st.integers(min_value=1, max_value=40)), st.integers(min_value=0, max_value=60))
