@@ -156,7 +156,7 @@ class Listener:
         self.most_kept = most_kept
         self.sites = sites
         self.reader = reader
-        self.streams = StreamReader(reader.max_head, reader.max_fields, reader.max_target, reader.dialect, self._key)
+        self.streams = StreamReader(reader, self._key)
         self.timeouts = timeouts
         self.trust = trust
         for connection in self.connections:

@@ -9,7 +9,7 @@ protocols have the same rules of hosts, paths, methods and lengths. Names are lo
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from proxy import faults
 from proxy.http.dialect import Dialect
@@ -33,19 +33,32 @@ PER_FIELD: Final = 32  # RFC 9113 section 10.5.1
 ONLY_HTTP1: Final = CONNECTION | {b"te", b"trailer"}
 
 
+class Limits(Protocol):
+    """What a request may be like: bytes of a head and of a target, number of fields, and whose leniency holds."""
+
+    @property
+    def max_head(self) -> int: ...
+
+    @property
+    def max_fields(self) -> int: ...
+
+    @property
+    def max_target(self) -> int: ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+
 class StreamReader:
-    """Judges the heads of requests, within the limits of a `reader`: bytes of a head and of a target, number of fields.
+    """Judges the heads of requests, within the limits of an HTTP/1 reader.
 
     `key` is the Sec-WebSocket-Key of tunnels, of which HTTP/2 has none (RFC 8441 section 5).
     """
 
-    __slots__ = ("_dialect", "_key", "_max_fields", "_max_head", "_max_target", "_open", "_whole")
+    __slots__ = ("_key", "_limits", "_open", "_whole")
 
-    def __init__(self, max_head: int, max_fields: int, max_target: int, dialect: Dialect, key: bytes) -> None:
-        self._max_head = max_head
-        self._max_fields = max_fields
-        self._max_target = max_target
-        self._dialect = dialect
+    def __init__(self, limits: Limits, key: bytes) -> None:
+        self._limits = limits
         self._key = key
         self._open: dict[Fields, RequestHead] = {}
         self._whole: dict[Fields, RequestHead] = {}
@@ -81,8 +94,11 @@ class StreamReader:
             return None
         line = self._line(pseudo, tunnel)
         size = sum(len(name) + len(value) for name, value in fields)
-        if len(regular) > self._max_fields or size + PER_FIELD * len(fields) > self._max_head + PER_FIELD * 100:
-            return _refused(line, faults.HEAD_OVERSIZED if self._dialect.lenient else faults.HEAD_TOO_LARGE)
+        if (
+            len(regular) > self._limits.max_fields
+            or size + PER_FIELD * len(fields) > self._limits.max_head + PER_FIELD * 100
+        ):
+            return _refused(line, faults.HEAD_OVERSIZED if self._limits.dialect.lenient else faults.HEAD_TOO_LARGE)
         if tunnel and (end or pseudo[b":protocol"].lower() != b"websocket"):
             return _refused(line, faults.METHOD_UNKNOWN)
         head = self._addressed(line, pseudo, joined(regular), tunnel, end)
@@ -95,7 +111,7 @@ class StreamReader:
         method = pseudo[b":method"]
         target = pseudo.get(b":path") or pseudo[b":authority"]
         asked = b"GET" if tunnel else method
-        line = read_request_line(b"%b %b HTTP/1.1" % (asked, target), self._max_target, self._dialect)
+        line = read_request_line(b"%b %b HTTP/1.1" % (asked, target), self._limits.max_target, self._limits.dialect)
         line.version = b"HTTP/2.0"
         line.log = b'"%b"' % quoted(b"%b %b HTTP/2.0" % (method, target))
         line.size = len(method) + len(target) + 12
@@ -120,7 +136,7 @@ class StreamReader:
             regular = [field for field in regular if field[0] != b"sec-websocket-key"]
         elif not end and not lengths:
             added = [CHUNKED]
-        fields = judge_request([*regular, *added], self._dialect)
+        fields = judge_request([*regular, *added], self._limits.dialect)
         if added and not tunnel:  # it is between us and the backend
             fields.fields, fields.names = fields.fields[:-1], fields.names[:-1]
         return RequestHead(line, fields, joint_fault(line, fields), hops_left(line, fields) == 0)

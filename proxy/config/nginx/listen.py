@@ -110,8 +110,10 @@ def _join(
         if "default" in door and directive is not None:
             reading.problem(directive, f"a duplicate default server for {address}")
         door.put("default", server, directive)
-    if "http2" in options or "http2" not in door:
-        door.put("http2", "http2" in options, directive)
+    if "http2" in options:
+        door.put("http2", True, directive)
+    elif "ssl" in options and "http2" not in door:
+        door.put("http2", False, directive)
     for word, key in (("ssl", "tls"), ("proxy_protocol", "proxy_protocol")):
         if word in options:
             door.put(key, True, directive)

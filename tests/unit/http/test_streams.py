@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.dialect import STRICT
+from proxy.downstream.reader import HeadReader
 from proxy.http.message import ResponseHead
 from proxy.http.streams import StreamReader, fields_of, joined, response_fields, sound_value, trailer_lines
 
@@ -17,7 +17,7 @@ POST = ((b":method", b"POST"), *GET[1:])
 
 @pytest.fixture
 def reader():
-    return StreamReader(32768, 100, 8192, STRICT, b"a2V5a2V5a2V5a2V5a2V5aw==")
+    return StreamReader(HeadReader(), b"a2V5a2V5a2V5a2V5a2V5aw==")
 
 
 def test_8_3_1_a_request_and_the_same_in_http1(reader):
@@ -89,7 +89,7 @@ def test_8_2_2_answers_are_without_fields_of_connections():
 
 @given(st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=8)), max_size=5), st.booleans())
 def test_whatever_comes_there_is_one_request_of_it_or_none(fields, end):
-    head = StreamReader(32768, 100, 8192, STRICT, b"k").read((*GET, *fields), end)
+    head = StreamReader(HeadReader(), b"k").read((*GET, *fields), end)
     if head is not None and head.fault is None:
         forward = head.fields.forward
         assert b"\0" not in forward and forward.count(b"\r") == forward.count(b"\n") == forward.count(b"\r\n")
@@ -99,7 +99,7 @@ def test_whatever_comes_there_is_one_request_of_it_or_none(fields, end):
 @given(st.binary(max_size=20), st.binary(max_size=20), st.binary(max_size=20))
 def test_pseudo_fields_make_one_line(method, path, authority):
     fields = ((b":method", method), (b":scheme", b"http"), (b":path", path), (b":authority", authority))
-    head = StreamReader(32768, 100, 8192, STRICT, b"k").read(fields, True)
+    head = StreamReader(HeadReader(), b"k").read(fields, True)
     if head is not None and head.fault is None:
         assert head.line.head.count(b" ") == 2 and head.line.head.count(b"\n") == 1
         assert head.fields.host == authority
