@@ -76,6 +76,8 @@ class Http2(Outlet):
         self.client = client if self.proxied is None else self.listener.introduced(client, self.proxied)
         self.due = self.clock.now + self.listener.timeouts.client_header
         self._agree = self.clock.now + AGREE
+        if self.listener.remembers:
+            self.facts(0)
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -69,9 +69,9 @@ class Stream:
             self._body = body = StreamBody(fields.length)
             self._upload = Upload(exchange, self._http2.listener.spools, body)
             if fields.length > exchange.route.max_body:
-                fault = faults.BODY_TOO_LARGE
-            else:
-                self.wait_until(self._upload.patience())
+                self._upload.fail(faults.BODY_TOO_LARGE)
+                return
+            self.wait_until(self._upload.patience())
         elif not end and not tunnel:
             exchange.upload_done = False
         if fault is not None:
@@ -101,7 +101,7 @@ class Stream:
             lines = trailer_lines(trailers)
             if lines is None:
                 self._mute = not exchange.replied
-                engine.failed(exchange, faults.BAD_REQUEST)
+                upload.fail(faults.BAD_REQUEST)
                 return
             body.trailers = lines
         body.ending = end
@@ -152,8 +152,10 @@ class Stream:
             return
         if self._slow is not None and self._slow.moves():
             self.wait_until(now + self._slow.patience)
-        else:
-            engine.failed(exchange, faults.CLIENT_STALLED if self._slow is not None else faults.BODY_TIMEOUT)
+        elif self._slow is not None:
+            engine.failed(exchange, faults.CLIENT_STALLED)
+        elif self._upload is not None:
+            self._upload.fail(faults.BODY_TIMEOUT)
 
     def wait_until(self, due: float) -> None:
         """Look at it then."""
