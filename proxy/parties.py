@@ -51,8 +51,8 @@ class Connection:
     and `mended` line ends of its head were bare line feeds."""
 
     __slots__ = (
-        "address", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial", "server_address",
-        "server_port", "tls"
+        "address", "http2", "keeps", "mended", "opened", "piped", "port", "proxied", "requests", "serial",
+        "server_address", "server_port", "tls"
     )  # fmt: skip
 
     def __init__(self, address: bytes, port: int, server_address: bytes, server_port: int) -> None:
@@ -68,6 +68,7 @@ class Connection:
         self.piped = False
         self.keeps = True
         self.mended = 0
+        self.http2 = b""  # "h2", or "h2c" without TLS, when it is spoken here
 
 
 class Link(Protocol):

@@ -23,6 +23,7 @@ from proxy.build.sites import SiteMaker
 from proxy.build.standing import Standing
 from proxy.config.model import Model
 from proxy.downstream.capacity import Capacity
+from proxy.downstream.h2.engines import ENGINES
 from proxy.downstream.listener import ANY, Listener, Trust
 from proxy.downstream.spool import Spools
 from proxy.ledger import Ledger, Living
@@ -140,6 +141,9 @@ class Runtime:
             most = table.http.max_requests if table is not None else None
             listener.most_requests = (http.max_requests if most is None else most) or ANY
             listener.remembers = self._logs.asks
+            listener.http2 = bool(self.model.listen[name].http2)
+            if listener.http2 and not ENGINES:
+                raise ValueError(f'[listen.{name}] says http2 = true: pip install "frontgate[http2]" first')
             listeners[name] = listener
         return listeners
 

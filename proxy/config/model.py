@@ -103,6 +103,9 @@ class Listen(Table):
     )
     backlog: words.Positive = Field(default=1024, description="connections that may wait to be accepted")
     default: str | None = Field(default=None, description="site that answers names nobody has here")
+    http2: words.Flag | None = Field(
+        default=None, description="speak HTTP/2 with clients that want to; with TLS unless said otherwise"
+    )
     proxy_protocol: words.Flag = Field(default=False, description="clients begin with a PROXY header, version 1 or 2")
 
 

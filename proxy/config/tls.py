@@ -76,6 +76,7 @@ class SiteTls(Table):
     passwords: words.Path | None = Field(
         default=None, description="file of pass phrases for keys, one a line, that are tried in turn"
     )
+    http2: words.Flag | None = Field(default=None, description="speak HTTP/2; as the listener does when left out")
     tickets: words.Flag = Field(default=True, description="have clients keep their sessions (RFC 5077)")
     ticket_keys: tuple[words.Path, ...] = Field(
         default=(), description="files of 48 or 80 random bytes that seal tickets; the first makes new ones"

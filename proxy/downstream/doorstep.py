@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.clock import NEVER
 from proxy.downstream.h1 import Http1
+from proxy.downstream.h2.choice import agreed
 from proxy.downstream.plain import recognized, refused
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ log = logging.getLogger("frontgate")
 
 
 class Doorstep:
-    """Is the protocol of a connection until its TLS begins, and stands for it until an Http1 does."""
+    """Is the protocol of a connection until its TLS begins, and stands for it until an Http1 or Http2 does."""
 
     __slots__ = (
         "_connection", "_context", "_handshake", "_listener", "client", "due", "idle_since", "served", "transport"
@@ -71,6 +72,11 @@ class Doorstep:
         if secured is None or secured.is_closing():
             self._listener.dismiss(self)
         else:
+            spoken = agreed(self._connection, secured)
+            if spoken is not None:
+                self._listener.replace(self, spoken)
+                spoken.begin(secured, self.client)
+                return
             heir, client = recognized(self._connection, secured, self.client)
             self._listener.replace(self, heir)
             heir.begin(secured, client)

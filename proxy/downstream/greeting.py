@@ -36,11 +36,20 @@ class Greeting:
     """A site's context (`ssl`), `reject` when there is to be no handshake, and `verified`, what tells apart those who
     ask clients for other certificates ("" where none is asked for)."""
 
-    __slots__ = ("_choose", "_known", "_pairs", "_pems", "_served", "name", "reject", "ssl", "table", "verified")
+    __slots__ = (
+        "_choose", "_known", "_pairs", "_pems", "_served", "http2", "name", "reject", "ssl", "table", "verified"
+    )  # fmt: skip
 
     def __init__(
-        self, name: str, table: SiteTls, pairs: Sequence[tuple[str, str]], pems: Pems, choose: Choice | None = None
+        self,
+        name: str,
+        table: SiteTls,
+        pairs: Sequence[tuple[str, str]],
+        pems: Pems,
+        choose: Choice | None = None,
+        http2: bool = False,
     ) -> None:
+        self.http2 = http2
         self.name = name
         self.table = table
         self._pairs = tuple(pairs)
@@ -58,7 +67,7 @@ class Greeting:
     def _made(self, found: Sequence[tuple[tuple[str, str], tuple[bytes, bytes]]]) -> ssl.SSLContext:
         """A context with these certificates."""
         table, pems = self.table, self._pems
-        context = fresh(table)
+        context = fresh(table, http2=self.http2)
         phrases = openssl.pass_phrases(pems[table.passwords]) if table.passwords else []
         for (chain, key), (chain_pem, key_pem) in found:
             openssl.show(context, (chain, chain_pem), (key, key_pem), phrases)
@@ -126,7 +135,7 @@ def apply(connection: int, context: ssl.SSLContext) -> None:
     parameter(connection, _HIGHEST, max(0, context.maximum_version))
 
 
-def fresh(table: SiteTls, kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
+def fresh(table: SiteTls, kind: type[ssl.SSLContext] = ssl.SSLContext, http2: bool = False) -> ssl.SSLContext:
     """A server context without a certificate."""
     context = kind(ssl.PROTOCOL_TLS_SERVER)
     openssl.speak(context, table.protocols)
@@ -141,7 +150,7 @@ def fresh(table: SiteTls, kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SS
         context.options |= ssl.OP_NO_TICKET
         if not table.sessions:
             context.num_tickets = 0
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
     if LIBRARY is not None:
         made = inner_of(context)
         LIBRARY.SSL_CTX_ctrl(made, _SESSION_MODE, _SESSIONS if table.sessions else _NO_SESSIONS, None)

@@ -349,6 +349,11 @@ class Http1(Writer):
             self.due = min(self.due, self.clock.now)
 
     @property
+    def idle(self) -> bool:
+        """Whether it has no exchange."""
+        return self.exchange is None
+
+    @property
     def served(self) -> bool:
         """Whether it is between two requests."""
         return self.requests > 0 and not self._begun

@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
@@ -19,6 +20,8 @@ from proxy.clock import Clock, Wheel
 from proxy.downstream.capacity import Capacity
 from proxy.downstream.doorstep import Doorstep
 from proxy.downstream.h1 import Http1
+from proxy.downstream.h2.choice import Choice
+from proxy.downstream.h2.connection import Http2
 from proxy.downstream.handshake import handshake_of
 from proxy.downstream.herald import Heralds
 from proxy.downstream.leave import Leave
@@ -28,6 +31,7 @@ from proxy.downstream.telling import Telling
 from proxy.http.message import RequestFields, RequestHead
 from proxy.http.proxy_protocol import Proxied
 from proxy.http.render import render_identity
+from proxy.http.streams import StreamReader
 from proxy.http.target import valid_host
 from proxy.parties import Client, Connection
 from proxy.policy.pattern import Endless
@@ -37,6 +41,8 @@ from proxy.timeouts import Timeouts
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+
+Open = Http1 | Http2 | Choice | Doorstep  # a connection that is not over
 
 ANY: Final = 1 << 62  # requests of a connection
 
@@ -95,10 +101,12 @@ class Listener:
 
     __slots__ = (
         "_count",
+        "_key",
         "_serial",
         "capacity",
         "clock",
         "connections",
+        "http2",
         "ids",
         "most_kept",
         "most_requests",
@@ -109,6 +117,7 @@ class Listener:
         "server",
         "sites",
         "spools",
+        "streams",
         "timeouts",
         "trust",
         "wheel",
@@ -121,7 +130,7 @@ class Listener:
         self.scheme = scheme
         self.clock = clock
         self.wheel = wheel
-        self.connections: set[Http1 | Doorstep | Leave] = set()
+        self.connections: set[Open | Leave] = set()
         self.most_requests = ANY
         self.remembers = False  # a log may ask for a connection's facts when it is gone
         self.server: asyncio.Server | Heralds | None = None
@@ -135,6 +144,9 @@ class Listener:
         self.trust: Trust
         self.spools: Spools
         self.most_kept: int
+        self.http2 = False  # it is spoken where a plain connection begins with it
+        self.streams: StreamReader
+        self._key = b64encode(os.urandom(16))
 
     def configure(
         self, sites: Sites, reader: HeadReader, timeouts: Timeouts, trust: Trust, spools: Spools, most_kept: int
@@ -144,12 +156,13 @@ class Listener:
         self.most_kept = most_kept
         self.sites = sites
         self.reader = reader
+        self.streams = StreamReader(reader, self._key)
         self.timeouts = timeouts
         self.trust = trust
         for connection in self.connections:
-            if isinstance(connection, Http1 | Doorstep) and connection.transport is not None:
+            if not isinstance(connection, Leave) and connection.transport is not None:
                 client = self.who(connection.transport)
-                proxied = connection.proxied if isinstance(connection, Http1) else None
+                proxied = connection.proxied if isinstance(connection, Http1 | Http2) else None
                 connection.client = client if proxied is None else self.introduced(client, proxied)
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None, heralded: bool = False) -> None:
@@ -163,11 +176,13 @@ class Listener:
             loop = asyncio.get_running_loop()
             self.server = await loop.create_server(lambda: self.made(context), sock=sock)  # type: ignore[arg-type,return-value]
 
-    def made(self, context: ssl.SSLContext | None = None, proxied: Proxied | None = None) -> Http1 | Doorstep:
+    def made(self, context: ssl.SSLContext | None = None, proxied: Proxied | None = None) -> Http1 | Choice | Doorstep:
         """The protocol of a new connection, which may have had a PROXY header before it."""
         connection = Telling(self) if self.reader.dialect.lenient else Http1(self)
         connection.proxied = proxied
-        return connection if context is None else Doorstep(self, connection, context)
+        if context is not None:
+            return Doorstep(self, connection, context)
+        return Choice(self, connection) if self.http2 else connection
 
     def close(self) -> None:
         """Accept no more, and close each connection when its exchange is over."""
@@ -190,7 +205,7 @@ class Listener:
         """Where an answer waits for its client; None when none is to be kept."""
         return self.spools.open(self.most_kept) if self.most_kept else None
 
-    def admit(self, connection: Http1 | Doorstep, transport: asyncio.Transport) -> Client:
+    def admit(self, connection: Open, transport: asyncio.Transport) -> Client:
         """A new connection; gives back who it is. One for which there is no place is closed at once."""
         client = self.who(transport)
         admitted = self.capacity.admits(connection, client, self.clock.now)
@@ -236,7 +251,7 @@ class Listener:
         known.tls = handshake_of(transport.get_extra_info("ssl_object")) if transport is not None else None
         return known
 
-    def replace(self, connection: Http1 | Doorstep, heir: Http1 | Leave) -> None:
+    def replace(self, connection: Open, heir: Http1 | Http2 | Leave) -> None:
         """A connection has come to its next part, its TLS or its end, and another looks after that."""
         self.connections.discard(connection)
         self.wheel.discard(connection)
@@ -244,7 +259,7 @@ class Listener:
         self.wheel.add(heir)
         self.capacity.succeed(connection, heir)
 
-    def dismiss(self, connection: Http1 | Doorstep | Leave) -> None:
+    def dismiss(self, connection: Open | Leave) -> None:
         """A connection is gone, if it has ever been here: of one whose handshake failed the loop tells its Http1."""
         if connection not in self.connections:
             return

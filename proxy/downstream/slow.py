@@ -151,6 +151,11 @@ class SlowClient:
             return False
         return not self.left and transport.get_write_buffer_size() <= PART
 
+    def wait(self) -> None:
+        """The transport is full again, with what came while it was fed."""
+        if self._spool is None:
+            self._hold()
+
     def close(self) -> None:
         """Give all back that is kept; how fast the client takes what was written can still be asked."""
         if self._spool is not None:

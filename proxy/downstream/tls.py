@@ -24,6 +24,7 @@ from proxy.config.model import Model
 from proxy.config.tls import BackendTls, SiteTls, named
 from proxy.downstream import proof
 from proxy.downstream.greeting import Choice, Greeting, Pems, apply, files_of, fresh, signature
+from proxy.downstream.h2.engines import ENGINES
 from proxy.downstream.tickets import Tickets, key_of, share
 from proxy.downstream.wire import Base, Wire
 from proxy.http.target import host_name, valid_host
@@ -61,7 +62,7 @@ class Certificates:
         self._alike: set[Greeting] = set()
         self.certify(model, pems)
         first = self._contexts[self._sites.default.name]
-        self.ssl: ssl.SSLContext = fresh(first.table, Base)
+        self.ssl: ssl.SSLContext = fresh(first.table, Base, first.http2)
         self._compare()
         if any(one.table.protocols != first.table.protocols for one in self._contexts.values()):
             needs_library("versions of TLS that differ between the sites of a listener")
@@ -76,7 +77,7 @@ class Certificates:
         names, default = sites_of(self._listener, model)
         if not names:
             raise ValueError(f"no site with a certificate listens on [listen.{self._listener}], which has tls = true")
-        contexts = {name: _greeting(name, default, model, pems) for name in names}
+        contexts = {name: _greeting(name, default, model, pems, spoken(model, self._listener)) for name in names}
         made = {name: _named(name, model) for name in names}
         for name, context in contexts.items():
             before = self._contexts.get(name)
@@ -243,10 +244,17 @@ def sites_of(listener: str, model: Model) -> tuple[list[str], str]:
     return [name for name in here if name in able or model.site[name].tls.shared], default
 
 
-def _greeting(name: str, default: str, model: Model, pems: Pems) -> Greeting:
+def _greeting(name: str, default: str, model: Model, pems: Pems, http2: bool) -> Greeting:
     site = model.site[name]
     pairs = model.site[default].pairs if site.tls.shared and not site.pairs else site.pairs
-    return Greeting(name, site.tls, pairs, pems)
+    said = site.tls.http2
+    return Greeting(name, site.tls, pairs, pems, http2=http2 if said is None else said)
+
+
+def spoken(model: Model, listener: str) -> bool:
+    """Whether a TLS listener speaks HTTP/2: unless that is said otherwise, if there is an engine for it."""
+    said = model.listen[listener].http2
+    return bool(ENGINES) if said is None else said
 
 
 def _named(name: str, model: Model) -> Site:

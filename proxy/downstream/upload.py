@@ -16,7 +16,7 @@ from proxy.clock import NEVER
 from proxy.downstream.spool import Spool, Spools
 from proxy.exchange import Exchange
 from proxy.faults import Fault
-from proxy.http.body import body_of
+from proxy.http.body import Body, body_of
 from proxy.http.chunked import ChunkedDecoder
 from proxy.policy.routing import NO_LIMIT
 
@@ -34,7 +34,7 @@ class Upload:
         "failed", "gathers",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, spools: Spools) -> None:
+    def __init__(self, exchange: Exchange, spools: Spools, body: Body | None = None) -> None:
         fields = exchange.fields
         exchange.upload_done = False
         self._exchange = exchange
@@ -42,7 +42,7 @@ class Upload:
         self._store: Spool | None = None
         self.gathers = False
         self.failed = False
-        self._body = body_of(fields.length, fields.chunked)
+        self._body = body or body_of(fields.length, fields.chunked)
         self.expects = fields.expects and exchange.line.minor == 1
         self._started = self._mark = exchange.clock.now  # since when its rate is judged, and will be next
         self._counted = self._marked = 0  # bytes that had come then

@@ -30,7 +30,9 @@ class RequestLine:
     byte as the client sent it.
     """
 
-    __slots__ = ("authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target", "size")
+    __slots__ = (
+        "authority", "fault", "head", "log", "method", "minor", "origin", "path", "query", "target", "size", "version"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class RequestLine:
         self.fault = fault
         self.head = b"%b %b HTTP/1.1\r\n" % (method, origin)
         self.size = 0  # bytes as it came, with its line end
+        self.version = b"HTTP/1.%d" % minor  # as the client speaks it
         self.log = b'"%b"' % quoted(b"%b %b HTTP/1.%d" % (method, target, minor) if method != b"-" else target)
 
 
@@ -163,6 +166,7 @@ class ResponseHead:
         "dated",
         "fault",
         "fields",
+        "fields2",
         "forward",
         "keep_alive",
         "length",
@@ -190,6 +194,7 @@ class ResponseHead:
         self.simple = False
         self.whole = b""
         self.known_as = b""  # the bytes that it was read from
+        self.fields2: tuple[Field, ...] | None = None  # those of `forward` as HTTP/2 has them, when somebody has asked
         self.lines: tuple[Field, ...] | None = None  # those of `forward`, when somebody has taken it apart
         self.sealed: tuple[object, ResponseHead] | None = None  # what it last became as an `Answer`, and of what
         self.forward = b""

@@ -102,7 +102,7 @@ def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
         "request_id": exchange.request_id.decode("latin-1"),
         "method": line.method.decode("latin-1"),
         "target": line.target.decode("latin-1"),
-        "protocol": f"HTTP/1.{line.minor}",
+        "protocol": line.version.decode(),
         "host": (fields.host or b"").decode("latin-1"),
         "scheme": exchange.client.scheme.decode(),
         "site": exchange.route.site,

@@ -26,10 +26,10 @@ from proxy import build
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import tls
-from proxy.downstream.doorstep import Doorstep
 from proxy.downstream.h1 import Http1
+from proxy.downstream.h2.connection import Http2
 from proxy.downstream.leave import Leave
-from proxy.downstream.listener import Listener
+from proxy.downstream.listener import Listener, Open
 from proxy.observe import opened
 from proxy.openssl import files
 from proxy.process.channel import Applied, Certify, Channel, Failed, Quit, Ready, Reload, Reopen
@@ -290,13 +290,13 @@ class Worker:
             else:
                 files.give(order.pems)
 
-    def renew(self, before: dict[Listener, tuple[Http1 | Doorstep | Leave, ...]]) -> None:
+    def renew(self, before: dict[Listener, tuple[Open | Leave, ...]]) -> None:
         """Close the connections of before a reload that are still there."""
         self.clock.now = monotonic()
         for listener, connections in before.items():
             for connection in connections:
                 if connection in listener.connections:
-                    idle = isinstance(connection, Http1) and connection.exchange is None
+                    idle = isinstance(connection, Http1 | Http2) and connection.idle
                     (connection.drain if idle else connection.abort)()
 
     def leave_doors(self, runtime: build.Runtime, previous: build.Runtime, moved: set[str]) -> None:

@@ -22,6 +22,8 @@ from proxy import build, ledger
 from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream import h1, slow, writer
+from proxy.downstream.h2 import connection as h2
+from proxy.downstream.h2 import outlet
 from proxy.shared.arena import Arena, Layout
 from proxy.shared.breakers import Breakers
 from proxy.shared.memory import Memory
@@ -335,6 +337,9 @@ class Dialling:
     def get_running_loop(self):
         return self
 
+    def call_soon(self, call):
+        self.stage.soon(call)
+
     def timeout(self, seconds):
         return Limit(self.stage, seconds)
 
@@ -403,9 +408,9 @@ class Door:
         Door.opened.append(self)
 
     def patch(self, monkeypatch):
-        for module in (h1, link_module, pool_module):
+        for module in (h1, h2, link_module, pool_module):
             monkeypatch.setattr(module, "monotonic", lambda: self.clock.now)
-        for module in (pool_module, keyed, dynamic):
+        for module in (pool_module, keyed, dynamic, outlet):
             monkeypatch.setattr(module, "asyncio", Dialling(self))
         monkeypatch.setattr(slow, "at_once", Wire.at_once)
         monkeypatch.setattr(writer, "file_at_once", Wire.file_at_once)
@@ -417,6 +422,7 @@ class Door:
             return exchange
 
         monkeypatch.setattr(h1, "Exchange", make)
+        monkeypatch.setattr(h2, "Exchange", make)
         observers = build.logs.Logs.observers
         monkeypatch.setattr(
             build.logs.Logs, "observers", lambda logs, tables: (*observers(logs, tables), self.finished.append)

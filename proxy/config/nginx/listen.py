@@ -70,6 +70,7 @@ def _yield(name: str, table: Written, reading: Reading) -> None:
 def _listen(frame: Frame, name: str, table: Written, reading: Reading) -> None:
     doors = reading.model.setdefault("listen", Written())
     said = frame.own("listen")
+    spoken = {"http2": "http2"} if frame.flag("http2", False) else {}
     for directive in said:
         try:
             options = _options(directive)
@@ -78,10 +79,10 @@ def _listen(frame: Frame, name: str, table: Written, reading: Reading) -> None:
             reading.problems += error.errors
             continue
         for address in found:
-            _join(doors, address, options, directive, name, table, reading)
+            _join(doors, address, options | spoken, directive, name, table, reading)
     if not said:
         port = 80 if os.geteuid() == 0 else 8000
-        _join(doors, f"0.0.0.0:{port}", {}, frame.directive, name, table, reading)
+        _join(doors, f"0.0.0.0:{port}", spoken, frame.directive, name, table, reading)
 
 
 def _join(
@@ -109,6 +110,10 @@ def _join(
         if "default" in door and directive is not None:
             reading.problem(directive, f"a duplicate default server for {address}")
         door.put("default", server, directive)
+    if "http2" in options:
+        door.put("http2", True, directive)
+    elif "ssl" in options and "http2" not in door:
+        door.put("http2", False, directive)
     for word, key in (("ssl", "tls"), ("proxy_protocol", "proxy_protocol")):
         if word in options:
             door.put(key, True, directive)

@@ -61,6 +61,9 @@ def site(frame: Frame, table: Written, reading: Reading) -> None:
         table.put("certificate", [pem(one, reading) for one in certificates], certificates[0])
         table.put("key", [pem(one, reading) for one in keys[: len(certificates)]], keys[0])
     table["tls"] = tls = Written(frame.directive)
+    spoken = frame.last("http2")
+    if spoken is not None:
+        tls.put("http2", frame.flag("http2", False), spoken)
     tls["folder"] = os.path.dirname(reading.files.main)
     tls["shared"] = not certificates
     tls["reject"] = frame.flag("ssl_reject_handshake", False)

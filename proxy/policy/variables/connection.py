@@ -34,7 +34,7 @@ KNOWN: Final[dict[str, Getter]] = {
     "connections_writing": _told,
     "binary_remote_addr": lambda exchange: exchange.client.packed or b"unix:",
     "hostname": _told,
-    "http2": _told,  # an exchange on a stream would tell
+    "http2": lambda exchange: exchange.downstream.connection.http2,
     "http3": _told,
     "pid": _told,
     "connection": lambda exchange: b"%d" % exchange.downstream.connection.serial,
@@ -51,5 +51,5 @@ KNOWN: Final[dict[str, Getter]] = {
     "request_scheme": _scheme,
     "server_addr": lambda exchange: exchange.downstream.connection.server_address,
     "server_port": lambda exchange: _number(exchange.downstream.connection.server_port),
-    "server_protocol": lambda exchange: b"HTTP/1.%d" % exchange.line.minor,
+    "server_protocol": lambda exchange: exchange.line.version,
 }

@@ -82,7 +82,7 @@ def _method(exchange: Exchange) -> bytes:
 
 def _line(exchange: Exchange) -> bytes:
     line = exchange.line
-    return b"%b %b HTTP/1.%d" % (line.method, line.target, line.minor) if line.method != b"-" else b""
+    return b"%b %b %b" % (line.method, line.target, line.version) if line.method != b"-" else b""
 
 
 def _taken(exchange: Exchange) -> bytes:

@@ -81,7 +81,7 @@ def shake(server, name, **words):
 )
 def test_certificates_by_name(tmp_path, name, found):
     context = contexts(model(tmp_path))["web"]
-    assert shake(context.ssl, name) == ({found}, "TLSv1.3", "http/1.1")
+    assert shake(context.ssl, name) == ({found}, "TLSv1.3", "h2")
 
 
 @pytest.mark.parametrize("by_library", [True, False])

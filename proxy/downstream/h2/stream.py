@@ -1,0 +1,399 @@
+"""One stream of HTTP/2 (RFC 9113 section 8), a Downstream: to all above it, it is what a connection of HTTP/1.1 is.
+
+Rules: nothing is sent on a stream that is `closed`. What a client's windows have no room for waits in the engine, up
+to PART bytes, and then in a `SlowClient`, whose transport is the stream itself; so a slow stream is looked after as a
+slow connection is, and holds no other. A stream that is over lets go of its exchange before anybody hears of the next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from proxy import engine, faults
+from proxy.clock import NEVER
+from proxy.downstream.h2.engine import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
+from proxy.downstream.slow import PART, SlowClient, pour
+from proxy.downstream.upload import Upload
+from proxy.exchange import Exchange
+from proxy.http.body import StreamBody
+from proxy.http.message import ResponseHead
+from proxy.http.render import render_reply
+from proxy.http.streams import fields_of, response_fields, trailer_lines
+from proxy.parties import Connection
+from proxy.verdict import Reply
+
+if TYPE_CHECKING:
+    from proxy.downstream.h2.connection import Http2
+    from proxy.http.streams import Fields
+
+CONTINUE = ((b":status", b"100"),)
+
+
+class Stream:
+    """A stream, from its request until its exchange is over. `due`: when something has to have come."""
+
+    __slots__ = (
+        "_ahead", "_body", "_credit", "_ending", "_held", "_http2", "_live", "_mute", "_order", "_over", "_slow",
+        "_trailers", "_tunnel", "_upload", "_written", "clock", "closed", "due", "exchange", "number"
+    )  # fmt: skip
+
+    def __init__(self, http2: Http2, number: int) -> None:
+        self._http2 = http2
+        self.number = number
+        self.clock = http2.clock
+        self.due = NEVER
+        self.closed = False  # nothing can be sent: it was reset, or its connection is gone
+        self.exchange: Exchange | None = None
+        self._order = http2.requests
+        self._upload: Upload | None = None
+        self._body: StreamBody | None = None
+        self._slow: SlowClient | None = None  # while its client does not take what it gets
+        self._ahead = b""  # of a tunnel, what has come before it was there
+        self._credit = 0  # bytes that came and that nobody has taken
+        self._held = False  # nothing more is wanted
+        self._live = False  # the answer is not to be kept for a slow client
+        self._tunnel = False
+        self._mute = False  # the request is malformed: no answer but a reset
+        self._over = False  # the end of the answer has been given to the engine
+        self._ending = False  # it is whole, and will be sent when the rest of it is
+        self._trailers: Fields = ()
+        self._written = 0  # bytes given to the engine, since it was last asked how many of them wait
+
+    # --- what comes -----------------------------------------------------------------------------------------------
+
+    def begin(self, exchange: Exchange, end: bool, last_hop: bool, tunnel: bool) -> None:
+        """A request: on its way with it, or refused."""
+        self.exchange = exchange
+        fault, fields = exchange.fault, exchange.fields
+        if fault is None and not end and not tunnel:
+            self._body = body = StreamBody(fields.length)
+            self._upload = Upload(exchange, self._http2.listener.spools, body)
+            if fields.length > exchange.route.max_body:
+                self._upload.fail(faults.BODY_TOO_LARGE)
+                return
+            self.wait_until(self._upload.patience())
+        elif not end and not tunnel:
+            exchange.upload_done = False
+        if fault is not None:
+            engine.failed(exchange, fault)
+        elif last_hop:
+            engine.reply(exchange, self._http2.options)
+        else:
+            engine.advance(exchange)
+
+    def refuse(self, exchange: Exchange) -> None:
+        """A malformed request: a stream error, which the log has as what it would have been in HTTP/1.1."""
+        self.exchange = exchange
+        self._mute = True
+        engine.failed(exchange, faults.BAD_REQUEST)
+
+    def came(self, data: bytes, end: bool, trailers: Fields = ()) -> None:
+        """More of the request's body, or of what a tunnel carries."""
+        exchange, upload, body = self.exchange, self._upload, self._body
+        self._credit += len(data)
+        if exchange is None:
+            self._return()
+            return
+        if upload is None or body is None:
+            self._carry(exchange, data, end)
+            return
+        if trailers:
+            lines = trailer_lines(trailers)
+            if lines is None:
+                self._mute = not exchange.replied
+                upload.fail(faults.BAD_REQUEST)
+                return
+            body.trailers = lines
+        body.ending = end
+        upload.take(data)
+        if not self._held:
+            self._return()
+        if self.exchange is exchange and self._slow is None and not self._held:
+            waits = upload.expects and exchange.link is None
+            self.wait_until(NEVER if waits or exchange.upload_done else upload.patience())
+
+    def _carry(self, exchange: Exchange, data: bytes, end: bool) -> None:
+        """Bytes for a tunnel, which may not be there yet."""
+        if self._tunnel and exchange.link is not None:
+            exchange.body_in += len(data)
+            if data:
+                exchange.link.body(data, False)
+            if not self._held:
+                self._return()
+        else:
+            self._ahead += data
+        if end:  # the client says no more, which ends a tunnel as the end of its connection would
+            self.leave()
+
+    def _return(self) -> None:
+        """What has come was taken: as much may come."""
+        if self._credit:
+            self._http2.taken(self.number, self._credit)
+            self._credit = 0
+
+    def gone(self) -> None:
+        """The client has taken its request back, or the stream or its connection is broken."""
+        self.closed = True
+        self._http2.drop(self)
+        self.leave()
+
+    def leave(self) -> None:
+        """The client has gone."""
+        if self.exchange is not None:
+            if self._slow is not None:
+                self._slow.close()  # the log is to say what was sent
+            engine.left(self.exchange)
+
+    def expired(self, now: float) -> None:
+        """What was waited for has not come."""
+        exchange = self.exchange
+        self.due = NEVER
+        if exchange is None:
+            return
+        if self._slow is not None and self._slow.moves():
+            self.wait_until(now + self._slow.patience)
+        elif self._slow is not None:
+            engine.failed(exchange, faults.CLIENT_STALLED)
+        elif self._upload is not None:
+            self._upload.fail(faults.BODY_TIMEOUT)
+
+    def wait_until(self, due: float) -> None:
+        """Look at it then."""
+        self.due = due
+        if due < self._http2.due:
+            self._http2.due = due
+
+    # --- what the engine and links call -----------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """What is known of the connection."""
+        return self._http2.facts(self._order)
+
+    def last(self) -> None:
+        """The connection is to end, behind its other streams. What a client did wrong on one is no reason."""
+        exchange = self.exchange
+        if exchange is None or exchange.fault is None or exchange.fault.blame is not faults.CLIENT:
+            self._http2.drain()
+
+    def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
+        """Send a final response head with the first part of the body, or all of it."""
+        if self.closed:
+            return
+        exchange.replied = True
+        exchange.body_out = len(body)
+        self._live = head.live
+        fields = response_fields(head)
+        if exchange.extra_fields or not head.dated:
+            fields += fields_of(exchange.extra_fields)
+            if not head.dated:
+                fields += self._http2.dated()
+        if exchange.line.method == b"HEAD" and end:
+            body = b""
+        self._over = end and not body
+        self._http2.engine.head(self.number, fields, self._over)
+        if body:
+            self._send(exchange, body, end)
+        else:
+            self._http2.flush_soon()
+
+    def interim(self, exchange: Exchange, head: ResponseHead) -> None:
+        """Send a 1xx response."""
+        if not self.closed and not exchange.replied and head.status != 101:
+            self._http2.engine.interim(self.number, response_fields(head))
+            self._http2.flush_soon()
+
+    def body(self, data: bytes, end: bool, trailers: bytes = b"") -> None:
+        """Send more of the response body."""
+        exchange = self.exchange
+        if self.closed or exchange is None:
+            return
+        exchange.body_out += len(data)
+        if trailers:
+            self._trailers = fields_of(trailers)
+        self._send(exchange, data, end)
+
+    def send_file(self, descriptor: int, begin: int, size: int) -> int:
+        """Frames are made of bytes that we have."""
+        return 0
+
+    def reply(self, exchange: Exchange, reply: Reply) -> None:
+        """Send an answer of our own."""
+        if self._body is not None and self._body.failed:
+            self._mute = True
+        if self.closed or self._mute:
+            return
+        exchange.replied = True
+        lines = self.clock.date + exchange.extra_fields
+        head, body = render_reply(reply, exchange.route.edits, lines, True, 1)
+        status, _, rest = head[9:].partition(b"\r\n")
+        if exchange.line.method == b"HEAD":
+            body = b""
+        exchange.body_out = len(body)
+        self._over = not body
+        self._http2.engine.head(self.number, ((b":status", status[:3]), *fields_of(rest)), self._over)
+        if body:
+            self._send(exchange, body, True)
+        else:
+            self._http2.flush_soon()
+
+    def _send(self, exchange: Exchange, data: bytes, end: bool) -> None:
+        """Give it to the engine, or have it wait for a client that does not keep up."""
+        if len(data) > PART and self._slow is None:
+            data = pour(self, exchange, data, False)  # type: ignore[arg-type]  # of a transport it asks what we have
+        if self._slow is not None:
+            if data:
+                self._slow.add(data)
+            self._ending = end
+        elif self._trailers and end:
+            if data:
+                self._http2.engine.body(self.number, data, False)
+            self._http2.engine.trailers(self.number, self._trailers)
+            self._over = True
+        elif end:
+            self._http2.engine.body(self.number, data, True)
+            self._over = True
+        elif data:
+            self.write(data)
+        self._http2.flush_soon()
+
+    def behind(self) -> bool:
+        """Whether the client has still to take some of an answer that is whole."""
+        return self._slow is not None and self._slow.left > 0 and not self.closed
+
+    def abort(self) -> None:
+        """Break off: a reset, which no client takes for an end."""
+        if not self.closed:
+            self.closed = True
+            fault = self.exchange.fault if self.exchange is not None else None
+            self._http2.reset(self, CANCEL if fault is not None and fault.blame is faults.CLIENT else INTERNAL_ERROR)
+
+    def hold(self) -> None:
+        """What comes of the request's body is not taken."""
+        if self._upload is not None:
+            self._upload.hold()
+        self._held = True
+        if self._slow is None:
+            self.due = NEVER
+
+    def release(self) -> None:
+        """It is taken again."""
+        self._held = False
+        self._return()
+        self._http2.flush_soon()
+        exchange, upload = self.exchange, self._upload
+        if exchange is not None and upload is not None and not exchange.upload_done:
+            upload.release()
+            if self._slow is None:
+                self.wait_until(upload.patience())
+
+    def accept(self, whole: bool = False) -> None:
+        """A link has the request, or its body is wanted whole before one gets it: have the body sent."""
+        upload = self._upload
+        if upload is not None:
+            upload.gathers = whole
+            if upload.expects and not self.closed:
+                upload.expects = False
+                self._http2.engine.interim(self.number, CONTINUE)
+        self.release()
+
+    def upgrade(self, exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
+        """Become a tunnel (RFC 8441): the answer is 200, and DATA is what passes."""
+        if self.closed:
+            return
+        self._tunnel = self._live = exchange.replied = True
+        lines = head.forward.partition(b"\r\n")[2] + exchange.extra_fields
+        fields = tuple([field for field in fields_of(lines) if field[0] != b"sec-websocket-accept"])
+        self._http2.engine.head(self.number, ((b":status", b"200"), *fields), False)
+        exchange.body_out += len(rest)
+        if rest:
+            self._send(exchange, rest, False)
+        ahead, self._ahead = self._ahead, b""
+        if ahead and exchange.link is not None:
+            exchange.body_in += len(ahead)
+            exchange.link.body(ahead, False)
+        self._return()
+        self._http2.flush_soon()
+
+    def done(self) -> None:
+        """The exchange is over, and with it the stream, as far as we are concerned."""
+        exchange, self.exchange = self.exchange, None
+        self._upload = None
+        slow, self._slow = self._slow, None
+        if slow is not None:
+            slow.close()
+        self.due = NEVER
+        self._return()
+        if exchange is None or self.closed:
+            self._http2.forget(self, -1)
+            return
+        http2 = self._http2
+        if self._ending and not self._over:
+            if self._trailers:
+                http2.engine.trailers(self.number, self._trailers)
+            else:
+                http2.engine.body(self.number, b"", True)
+            self._over = True
+        if not self._over:  # nothing was answered, and nothing will be
+            self.closed = True
+            http2.reset(self, PROTOCOL_ERROR if self._mute else INTERNAL_ERROR, self._mute)
+            http2.forget(self, -1)
+        elif exchange.upload_done:
+            http2.forget(self, -1)
+        else:  # the rest of the request is not wanted (RFC 9113 section 8.1), once the answer is out
+            http2.forget(self, PROTOCOL_ERROR if self._body is not None and self._body.failed else NO_ERROR)
+
+    # --- what a SlowClient takes for a transport ----------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Give the engine more of the body, and find out whether it goes out."""
+        http2 = self._http2
+        http2.engine.body(self.number, data, False)
+        self._written += len(data)
+        if self._written > PART:
+            http2.flush()
+            self._written = http2.engine.queued(self.number)
+            if self._written > PART and self not in http2.full:
+                http2.full.add(self)
+                self._pause()
+        http2.flush_soon()
+
+    def _pause(self) -> None:
+        """The client does not keep up."""
+        exchange = self.exchange
+        if self._slow is not None:  # it is being fed, and that made somebody send more
+            self._slow.wait()
+        elif exchange is not None and not self.closed:
+            kept = not self._live and exchange.route.response_buffering
+            spool = self._http2.listener.spool() if kept else None
+            self._slow = slow = SlowClient(self, exchange, spool)  # type: ignore[arg-type]
+            self.wait_until(self.clock.now + slow.patience)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        exchange = self.exchange
+        self._written = 0
+        if exchange is None:
+            return
+        if self._slow is not None and not self._slow.feed():
+            if self._slow is not None:  # else the exchange is over
+                self._slow.wait()
+        else:
+            self._slow = None
+            upload = self._upload
+            waits = upload is not None and not exchange.upload_done and not self._held
+            self.wait_until(upload.patience() if upload is not None and waits else NEVER)
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes of the body that the client's windows have no room for."""
+        return self._http2.engine.queued(self.number)
+
+    def _nothing(self, name: str) -> Any:
+        """Nothing of its own: what the kernel holds is the connection's."""
+        return None
+
+    get_extra_info = _nothing
+
+    def is_closing(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self.closed
