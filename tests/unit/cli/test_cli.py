@@ -11,6 +11,7 @@ import pytest
 
 import proxy
 from proxy import cli
+from proxy.cli import tables
 
 GOOD = """
 [listen.web]
@@ -174,7 +175,7 @@ def test_status_prints_what_the_door_says(answer, code, words, write, capsys):
 
 
 def test_durations_for_people():
-    assert [cli.uptime(n) for n in (0, 59.9, 60, 3599, 86400, 200000)] == [
+    assert [tables.uptime(n) for n in (0, 59.9, 60, 3599, 86400, 200000)] == [
         "0 s",
         "59 s",
         "1 min 0 s",
