@@ -1,7 +1,7 @@
 """A whole frontgate for tests: master, workers and keeper in processes of their own, and backends that obey the test.
 
 Rules: nobody sleeps for luck: whoever waits polls for what must become true, with a deadline that fails the test. Ports
-are the system's choice. What a Door started is gone when its `with` ends, and its log is shown when it went wrong.
+are chosen by chance. What a Door started is gone when its `with` ends, and its log is shown when it went wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 UNDER_TEST = os.environ.get("FRONTGATE_UNDER_TEST", str(ROOT))  # the folder of the package that runs; .ci/run: compiled
 T = TypeVar("T")
+given: set[int] = set()  # the ports of `free_port`
 
 
 def until(look: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
@@ -45,10 +47,16 @@ def until(look: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at this instant."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port of 127.0.0.1 that nobody has at this instant, and that no outgoing connection takes before it is used:
+    it lies below those that the kernel gives (32768 and up), and this process gives none twice."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        if port in given:
+            continue
+        given.add(port)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 class Answer:
@@ -112,6 +120,14 @@ class Door:
                 self.process.wait()
         if kind is not None:
             print(f"--- the door's log ---\n{self.stderr}", file=sys.stderr)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command `frontgate`: the first of the words, -c and this door's configuration, the others."""
+        command = [sys.executable, "-P", "-m", "proxy.cli", words[0], "-c", str(self.path), *words[1:]]
+        environment = {**os.environ, "PYTHONPATH": UNDER_TEST}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
 
     def up(self) -> bool:
         """Whether every worker serves."""

@@ -6,14 +6,12 @@ import contextlib
 import socket
 import ssl
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from authority import MISSING, NAMES, PEBBLE, Pebble
-from door import ROOT, Door, free_port, until
+from door import Door, free_port, until
 
 pytestmark = [
     pytest.mark.debian,
@@ -94,14 +92,7 @@ def settled(door, authority):
 
 def command(door, *words):
     """The command `frontgate certificates`."""
-    found = subprocess.run(
-        [sys.executable, "-P", "-m", "proxy.cli", "certificates", "-c", str(door.path), *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    found = door.command("certificates", *words)
     return found.stdout + found.stderr
 
 

@@ -6,13 +6,12 @@ import http.client
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
-from door import ROOT, free_port, until
+from door import free_port, until
 from wires import CleanDoor
 
 CONFIG = """
@@ -271,8 +270,7 @@ def test_a_key_of_another_certificate_is_refused_and_the_old_one_stays() -> None
         door.authority.issue("c", "a.test")
         (door.folder / "c.key").replace(door.folder / "a.key")
         line = door.path.read_text().split("\n").index('key = "a.key"') + 1
-        command = [sys.executable, "-m", "proxy.cli", "check", "-c", str(door.path)]
-        checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        checked = door.command("check")
         assert checked.returncode == 1 and f"{door.path}:{line}: key " in checked.stderr
         assert "does not belong to certificate" in checked.stderr
         door.reload(good=False)

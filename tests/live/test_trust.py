@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 
 from configs import plain
-from door import ROOT, backend, free_port, until
+from door import backend, free_port, until
 from wires import CleanDoor, Recorder, Request, Stream, answer, read_head
 
 CONFIG = plain(workers=2, upstream="servers = [{servers}]\n{more}")
@@ -67,8 +66,7 @@ def test_checks_take_a_backend_out_and_in_again() -> None:
 
 def test_a_drained_backend_gets_nothing_new_until_it_is_undrained() -> None:
     def command(one: CleanDoor, word: str, address: str) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "proxy.cli", word, "-c", str(one.path), "app", address]
-        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        return one.command(word, "app", address)
 
     with (
         backend(Recorder(lambda request: answer(b"a"))) as first,

@@ -8,14 +8,12 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
 from configs import plain
-from door import ROOT, alive, backend, kill, until
+from door import alive, backend, kill, until
 from wires import CleanDoor, Recorder, Request, Stream, Wire, answer, read_head
 
 CONFIG = plain(workers=2, upstream="servers = [{servers}]\n{more}")
@@ -125,8 +123,7 @@ def test_when_the_last_that_is_well_is_drained_the_ill_one_is_asked() -> None:
             until(lambda: first.checks and second.checks)
             second.well = False
             until(lambda: {door.get().body for _ in range(10)} == {b"a"})
-            words = [sys.executable, "-m", "proxy.cli", "drain", "-c", str(door.path), "app", f"127.0.0.1:{one}"]
-            assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0
+            assert door.command("drain", "app", f"127.0.0.1:{one}").returncode == 0
             until(lambda: {door.get().body for _ in range(10)} == {b"b"})
 
 
