@@ -1,6 +1,7 @@
 # make demo    the door with a sample application behind it, until Ctrl-C
 # make test    all tests            make check   format, lint and types
-# make bench   against nginx        make fuzz    inputs by chance, for minutes       make help    this list
+# make bench   against nginx        make fuzz    inputs by chance, for minutes       make docs    the site
+# make help    this list
 #
 # Each command installs what it needs into .venv first; a file per set of packages (.venv/.demo ...) remembers that it
 # is there, so a second run starts at once, and a change of pyproject.toml installs again.
@@ -16,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-built test-root fuzz check bench format clean
+.PHONY: help demo test test-built test-root fuzz check bench docs format clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -45,12 +46,16 @@ fuzz: $(VENV)/.fuzz ## try inputs and lives by chance, different ones each time,
 bench: $(VENV)/.bench $(VENV)/built/.done ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
 	$(BIN)/python -m bench $(ARGS)
 
+docs: $(VENV)/.docs ## write the documentation as a site into site/
+	$(BIN)/frontgate schema --markdown > docs/reference.md
+	$(BIN)/zensical build
+
 format: $(VENV)/.test ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what was made: the environment, caches and the demo's files
-	rm -rf $(VENV) var dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) var dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -67,8 +72,9 @@ $(VENV)/.demo: EXTRAS := demo
 $(VENV)/.test: EXTRAS := test
 $(VENV)/.fuzz: EXTRAS := fuzz
 $(VENV)/.bench: EXTRAS := demo,bench
+$(VENV)/.docs: EXTRAS := docs
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.fuzz $(VENV)/.bench: pyproject.toml | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.fuzz $(VENV)/.bench $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	@echo "Installing what 'make $(subst $(VENV)/.,,$@)' needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@

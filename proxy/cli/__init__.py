@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import proxy
 from proxy import engine
-from proxy.cli import certificates, drain, look, serve, signals, status
+from proxy.cli import certificates, completion, drain, look, serve, signals, status
 from proxy.cli.asking import Trouble
 from proxy.config.source import ConfigError
 from proxy.process.nginx import command
@@ -28,14 +28,35 @@ COMMANDS: Final = (
     drain.words,
     certificates.words,
     status.words,
+    completion.words,
 )
+
+EXAMPLES: Final = """\
+first steps:
+  frontgate check -c frontgate.toml     every mistake in it, with its line and what to write instead
+  frontgate serve -c frontgate.toml     serve it
+  frontgate reload -c frontgate.toml    read it again, dropping no connection
+  frontgate status -c frontgate.toml    backends, limits, workers
+
+coming from nginx:
+  frontgate serve -c nginx.conf         the same file; what is not supported is said, with its line
+  frontgate convert nginx.conf          the same in frontgate's own language
+
+`frontgate COMMAND --help` tells the options of a command; `frontgate schema --markdown` every key of a configuration.
+"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
-    top = argparse.ArgumentParser(prog="frontgate", description="The front door of Python web applications.")
+    top = argparse.ArgumentParser(
+        prog="frontgate",
+        description="The front door of Python web applications.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     built = "plain Python" if engine.__file__.endswith(".py") else "compiled"
     top.add_argument("--version", action="version", version=f"frontgate {proxy.__version__} ({built})")
+    top.set_defaults(whole=top)  # for who describes it
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for words in COMMANDS:
         words(commands)

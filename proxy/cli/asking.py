@@ -12,6 +12,8 @@ import socket
 import sys
 from typing import Any, Final
 
+import shtab
+
 from proxy.config import check, reading
 from proxy.config.model import Model
 from proxy.config.source import ConfigError
@@ -25,7 +27,8 @@ class Trouble(Exception):
 
 def configured(command: argparse.ArgumentParser, required: bool = True) -> None:
     """Have a command take -c."""
-    command.add_argument("-c", "--config", metavar="FILE", required=required, help="the configuration")
+    option = command.add_argument("-c", "--config", metavar="FILE", required=required, help="the configuration")
+    option.complete = shtab.FILE  # type: ignore[attr-defined]  # for `frontgate completion`
 
 
 def nginxed(command: argparse.ArgumentParser) -> None:

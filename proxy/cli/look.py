@@ -9,6 +9,7 @@ from typing import Any, Final
 from proxy.cli.asking import checked, configured, nginxed
 from proxy.config.convert import converted
 from proxy.config.model import schema
+from proxy.config.reference import reference
 
 CHECKS: Final = "every mistake in the file at once, then what only the system knows"
 
@@ -25,7 +26,11 @@ def words(commands: Any) -> None:
     command.add_argument("config", metavar="FILE", help="the nginx.conf")
     command.set_defaults(do=convert)
     text = "print the JSON Schema of a configuration"
-    commands.add_parser("schema", help=text, description=text).set_defaults(do=describe)
+    command = commands.add_parser("schema", help=text, description=text)
+    command.add_argument(
+        "--markdown", action="store_true", help="as a page for people: each key, type, default, meaning"
+    )
+    command.set_defaults(do=describe)
 
 
 def check(asked: argparse.Namespace) -> int:
@@ -43,5 +48,8 @@ def convert(asked: argparse.Namespace) -> int:
 
 def describe(asked: argparse.Namespace) -> int:
     """Print the schema."""
+    if asked.markdown:
+        print(reference(), end="")
+        return 0
     print(json.dumps(schema(), indent=2))
     return 0

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,10 +80,13 @@ class Door:
     """A running frontgate. In the configuration {port}, {admin}, {folder} and {pid} stand for what the test gets.
 
     Use it as `with Door(text) as door`. More words to fill in may be given by name; `pid` and `[admin]` are added
-    if the text has none, and the listener that `get` asks is the one on 127.0.0.1:{port}.
+    if the text has none, and the listener that `get` asks is the one on 127.0.0.1:{port}. `program` is what runs: this
+    source, or what FRONTGATE_UNDER_TEST names, unless a test says otherwise.
     """
 
-    def __init__(self, config: str, *, wait: bool = True, **words: object) -> None:
+    def __init__(
+        self, config: str, *, wait: bool = True, program: Sequence[object] | None = None, **words: object
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="door-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # tests still read it behind the `with`
         self.port = free_port()
@@ -92,14 +95,16 @@ class Door:
         self.path = self.folder / "frontgate.toml"
         self.log = self.folder / "stderr.txt"
         self.wait = wait
+        self.program = [*map(str, program or (sys.executable, "-P", "-m", "proxy.cli"))]
+        self.paths = {"PYTHONPATH": UNDER_TEST} if program is None else {}
         self.write(config)
         self.process: subprocess.Popen[bytes] | None = None
 
     # --- life -------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Door:
-        command = [sys.executable, "-P", "-m", "proxy.cli", "serve", "-c", str(self.path)]
-        environment = {**os.environ, "PYTHONPATH": UNDER_TEST}
+        command = [*self.program, "serve", "-c", str(self.path)]
+        environment = {**os.environ, **self.paths}
         with open(self.log, "ab") as errors, open(self.folder / "stdout.txt", "ab") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
         if self.wait:
@@ -123,8 +128,8 @@ class Door:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command `frontgate`: the first of the words, -c and this door's configuration, the others."""
-        command = [sys.executable, "-P", "-m", "proxy.cli", words[0], "-c", str(self.path), *words[1:]]
-        environment = {**os.environ, "PYTHONPATH": UNDER_TEST}
+        command = [*self.program, words[0], "-c", str(self.path), *words[1:]]
+        environment = {**os.environ, **self.paths}
         return subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
         )

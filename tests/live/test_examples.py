@@ -50,7 +50,7 @@ def certified(text: str, folder: Path, authority: trustme.CA) -> str:
     leaf.private_key_pem.write_to_path(folder / "site.key")
     (folder / "site.key").chmod(0o600)
     (folder / "site.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-    text = re.sub(r'^certificate = ".*?"', f'certificate = "{folder}/site.pem"', text, flags=re.M)
+    text = re.sub(r'^certificate = "(?!acme").*?"', f'certificate = "{folder}/site.pem"', text, flags=re.M)
     return re.sub(r'^key = ".*?\.(?:key|pem)"', f'key = "{folder}/site.key"', text, flags=re.M)
 
 
