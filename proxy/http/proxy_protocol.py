@@ -18,10 +18,10 @@ LONGEST_V1: Final = 107
 LONGEST: Final = 4096  # as nginx (NGX_PROXY_PROTOCOL_MAX_HEADER)
 
 _LINE: Final = re.compile(rb"PROXY (?:UNKNOWN[^\r\n]*|TCP([46]) (\S+) (\S+) (\d{1,5}) (\d{1,5}))\r\n")
-_HEAD: Final = struct.Struct("!BBH")
-_IPV4: Final = struct.Struct("!4s4sHH")
-_IPV6: Final = struct.Struct("!16s16sHH")
-_TLV: Final = struct.Struct("!BH")
+V2_HEAD: Final = struct.Struct("!BBH")
+IPV4: Final = struct.Struct("!4s4sHH")
+IPV6: Final = struct.Struct("!16s16sHH")
+TLV: Final = struct.Struct("!BH")
 
 # What nginx calls the types that have names (ngx_http_variable_proxy_protocol_tlv).
 TYPES: Final = {"alpn": 0x01, "authority": 0x02, "unique_id": 0x05, "ssl": 0x20, "netns": 0x30}
@@ -69,7 +69,7 @@ class Proxied:
 def read(data: bytes) -> Proxied | None:
     """The header that `data` begins with; None while it is not whole. Wrong when it is none."""
     if data.startswith(V2[: len(data)]) and (len(data) < len(V2) or data.startswith(V2)):
-        return _second(data) if len(data) >= len(V2) + _HEAD.size else None
+        return _second(data) if len(data) >= len(V2) + V2_HEAD.size else None
     if data[: len(V1)] != V1[: len(data)]:
         raise Wrong("broken header")
     end = data.find(b"\r\n", 0, LONGEST_V1)
@@ -99,8 +99,8 @@ def _first(line: bytes) -> Proxied:
 
 
 def _second(data: bytes) -> Proxied | None:
-    version, family, length = _HEAD.unpack_from(data, len(V2))
-    begin = len(V2) + _HEAD.size
+    version, family, length = V2_HEAD.unpack_from(data, len(V2))
+    begin = len(V2) + V2_HEAD.size
     if version >> 4 != 2 or begin + length > LONGEST:
         raise Wrong("unknown version, or too large a header")
     if len(data) < begin + length:
@@ -108,13 +108,13 @@ def _second(data: bytes) -> Proxied | None:
     body = data[begin : begin + length]
     if version & 0x0F == 0:  # LOCAL: the proxy speaks for itself
         return Proxied(begin + length)
-    if family == 0x11 and length >= _IPV4.size:
-        source, own, port, own_port = _IPV4.unpack_from(body)
-        extra = body[_IPV4.size :]
+    if family == 0x11 and length >= IPV4.size:
+        source, own, port, own_port = IPV4.unpack_from(body)
+        extra = body[IPV4.size :]
         return Proxied(begin + length, extra).between(IPv4Address(source), port, IPv4Address(own), own_port)
-    if family == 0x21 and length >= _IPV6.size:
-        source, own, port, own_port = _IPV6.unpack_from(body)
-        extra = body[_IPV6.size :]
+    if family == 0x21 and length >= IPV6.size:
+        source, own, port, own_port = IPV6.unpack_from(body)
+        extra = body[IPV6.size :]
         return Proxied(begin + length, extra).between(IPv6Address(source), port, IPv6Address(own), own_port)
     if family in (0x11, 0x21):
         raise Wrong("broken header")
@@ -123,9 +123,9 @@ def _second(data: bytes) -> Proxied | None:
 
 def _tlvs(block: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
-    while at + _TLV.size <= len(block):
-        kind, length = _TLV.unpack_from(block, at)
-        at += _TLV.size
+    while at + TLV.size <= len(block):
+        kind, length = TLV.unpack_from(block, at)
+        at += TLV.size
         if at + length > len(block):
             return
         yield kind, block[at : at + length]
