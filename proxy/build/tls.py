@@ -15,10 +15,11 @@ from proxy.clock import Clock
 from proxy.config.model import Model
 from proxy.config.tls import DATA, named
 from proxy.downstream.greeting import verified
+from proxy.downstream.tls import shown, sites_of
 from proxy.exchange import Exchange, Step
 from proxy.http.message import NOTHING
 from proxy.parties import Client, Connection
-from proxy.policy.certified import Certified
+from proxy.policy.certified import Belonging, Certified, Introducing
 from proxy.policy.routing import Route
 from proxy.policy.template import Template, Vocabulary
 
@@ -31,6 +32,29 @@ def certified(spot: Spot) -> list[Step]:
     if table.verify == "off":
         return []
     return [Certified(verified(table), table.verify == "required", table.verify == "optional_any")]
+
+
+def belonging(spot: Spot, model: Model) -> list[Step]:
+    """The step that refuses hosts for which a connection is not, where sites show different certificates."""
+    if not spot.table.tls.strict_host:
+        return []
+    alike, others = {spot.name}, False
+    for listener in model.listeners(spot.table):
+        if listener not in model.listen or not model.listen[listener].tls:
+            continue
+        names, default = sites_of(listener, model)
+        own = shown(spot.name, default, model) if spot.name in names else None
+        for name in names:
+            same = shown(name, default, model) == own
+            others = others or not same
+            alike |= {name} if same else set()
+    return [Belonging(frozenset(alike))] if others else []
+
+
+def introducing(spot: Spot) -> list[Step]:
+    """The step that tells backends of clients' certificates."""
+    told = spot.table.tls.client_cert
+    return [Introducing(told == "chain")] if told != "off" else []
 
 
 def choices(model: Model, vocabulary: Vocabulary, clock: Clock) -> Mapping[str, Choice]:
@@ -73,6 +97,14 @@ class _Greeting:
     def fact(self, name: str) -> bytes | None:
         """The server's name; nothing else is known yet."""
         return self._name.encode("latin-1", "replace") if name == "name" and self._name else None
+
+    def covers(self, host: bytes) -> bool:
+        """Nobody can tell yet."""
+        return True
+
+    def introduction(self, chain: bool) -> bytes:
+        """Nobody has shown a certificate yet."""
+        return b""
 
 
 class _Nobody:

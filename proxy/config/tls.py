@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from proxy.config import words
-from proxy.config.table import Table
+from proxy.config.table import ShortTable, Table
 
 DATA: Final = "data:"
 Protocol = Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
@@ -46,6 +46,21 @@ def content(name: str, files: Mapping[str, bytes]) -> bytes:
     return name[len(DATA) :].encode() if name.startswith(DATA) else files[name]
 
 
+Profile = Literal["intermediate", "modern"]
+
+
+def verify(value: object) -> object:
+    """ "require" is "required"."""
+    return "required" if value == "require" else value
+
+
+Verify = Annotated[
+    Literal["off", "required", "optional", "optional_any"],
+    BeforeValidator(verify),
+    WithJsonSchema({"enum": ["off", "required", "require", "optional", "optional_any"], "type": "string"}),
+]
+
+
 class Command(Table):
     """A command of OpenSSL's own configuration (SSL_CONF_cmd)."""
 
@@ -53,16 +68,23 @@ class Command(Table):
     value: str = Field(description="its value; of files the path", examples=["PrioritizeChaCha"])
 
 
-class SiteTls(Table):
-    """How TLS is spoken with the clients of a site."""
+class SiteTls(ShortTable):
+    """How TLS is spoken with the clients of a site; a string stands for its profile."""
 
-    protocols: tuple[Protocol, ...] = Field(default=USUAL, description="versions that are spoken")
+    profile: Profile | None = Field(
+        default=None,
+        description="what Mozilla recommends: intermediate (TLS 1.2 and 1.3) or modern (1.3 alone); default: the"
+        " listener's",
+    )
+    protocols: tuple[Protocol, ...] | None = Field(
+        default=None, description="versions that are spoken, in place of the profile's"
+    )
     ciphers: str | None = Field(
         default=None, description='ciphers up to TLS 1.2, as OpenSSL lists them (default: Mozilla\'s "intermediate")'
     )
     server_order: words.Flag = Field(default=False, description="our order of ciphers counts, not the client's")
-    curves: tuple[str, ...] = Field(default=(), description="groups of the key exchange; none: OpenSSL's")
-    verify: Literal["off", "required", "optional", "optional_any"] = Field(
+    curves: tuple[str, ...] = Field(default=(), description="groups of the key exchange, in place of the profile's")
+    verify: Verify = Field(
         default="off",
         description="ask clients for a certificate; what is wrong with it is answered with 400 (error pages 495, 496);"
         " optional_any: one by an unknown issuer will do, and $ssl_client_verify says so",
@@ -72,6 +94,16 @@ class SiteTls(Table):
     )
     trusted_ca: words.Path | None = Field(default=None, description="such issuers that clients are not told of (PEM)")
     depth: words.Count = Field(default=1, description="certificates between a client's and its issuer's root at most")
+    client_cert: Literal["off", "leaf", "chain"] = Field(
+        default="off",
+        description="tell backends the client's certificate as Client-Cert, with chain also as Client-Cert-Chain (RFC"
+        " 9440; then nothing is resumed, since a session does not keep it)",
+    )
+    strict_host: words.Flag = Field(
+        default=True,
+        description="answer 421 over connections whose certificate, chosen by the name that was asked for, is not for"
+        " the request's host",
+    )
     crl: words.Path | None = Field(default=None, description="lists of certificates that are revoked (PEM)")
     passwords: words.Path | None = Field(
         default=None, description="file of pass phrases for keys, one a line, that are tried in turn"
@@ -82,7 +114,9 @@ class SiteTls(Table):
         default=(), description="files of 48 or 80 random bytes that seal tickets; the first makes new ones"
     )
     rotate: words.Flag = Field(
-        default=False, description="change the key of tickets every session_time, if no file has it"
+        default=True,
+        description="change the key of tickets every session_time, if no file has it; the one before opens what it has"
+        " sealed",
     )
     sessions: words.Flag = Field(default=True, description="workers remember sessions of clients without tickets")
     session_time: words.Period = Field(default=300.0, description="seconds that a session can be resumed")
@@ -92,6 +126,11 @@ class SiteTls(Table):
     folder: words.Path | None = Field(
         default=None, description="where relative paths begin that variables make (default: the working folder)"
     )
+
+    @property
+    def versions(self) -> tuple[Protocol, ...]:
+        """The versions of TLS that are spoken."""
+        return self.protocols or (("TLSv1.3",) if self.profile == "modern" else USUAL)
 
 
 class BackendTls(Table):

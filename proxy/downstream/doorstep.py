@@ -1,95 +1,169 @@
 """A client connection whose TLS handshake is not over: it has a place already, and can lose it.
 
-Rules: a connection counts from when it is accepted, since its descriptor and its buffers do; so the handshake is not
-left to the loop's server, which says nothing of a connection before it is over. Whoever has no place is closed before a
-byte is exchanged.
+Rules: a connection counts from when it is accepted, since its descriptor does; OpenSSL hears of it when something has
+come and the porch has a place. The whole handshake has `timeouts.handshake` seconds, waiting included. OpenSSL itself
+sends the alert of one that fails. Whoever has no place is closed before a byte is exchanged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from proxy.clock import NEVER
 from proxy.downstream.h1 import Http1
 from proxy.downstream.h2.choice import agreed
-from proxy.downstream.plain import recognized, refused
+from proxy.downstream.plain import recognized
+from proxy.downstream.porch import SPARED, Porch
+from proxy.downstream.secured import Secured
+from proxy.downstream.wire import RECORD, Wire
+from proxy.parties import Client
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
 
-HANDSHAKE: Final = 10.0  # seconds; 60 is asyncio's default
+UNREAD = 65536  # bytes that a client may have sent behind what made its handshake fail
 
 log = logging.getLogger("frontgate")
 
 
 class Doorstep:
-    """Is the protocol of a connection until its TLS begins, and stands for it until an Http1 or Http2 does."""
+    """Stands for a connection until an Http1 or Http2 does."""
 
     __slots__ = (
-        "_connection", "_context", "_handshake", "_listener", "client", "due", "idle_since", "served", "transport"
+        "_connection", "_context", "_deadline", "_inside", "_listener", "_loop", "_porch", "_socket", "_wire",
+        "_writes", "client", "due", "idle_since", "served", "transport"
     )  # fmt: skip
 
-    def __init__(self, listener: Listener, connection: Http1, context: ssl.SSLContext) -> None:
+    def __init__(self, listener: Listener, connection: Http1, context: ssl.SSLContext, porch: Porch) -> None:
         self._listener = listener
         self._connection = connection
         self._context = context
-        self.transport: asyncio.Transport | None = None
-        self.due = NEVER  # the loop looks after the time of a handshake
+        self._porch = porch
+        self._inside = False
+        self._wire: Wire | None = None
+        self._writes = False
+        self.transport: Any = None
+        self.client: Client
         self.served = False
         self.idle_since = listener.clock.now
+        self.due = self._deadline = listener.clock.now + listener.timeouts.handshake
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop, sock: socket.SocketType, peer: object) -> None:
         """The client has connected."""
-        self.transport = transport
-        listener = self._listener
-        self.client = listener.admit(self, transport)
-        if transport.is_closing():
-            return
-        # uvloop counts the time of a shutdown from the close on, while what was written may still be going out.
-        limits: dict[str, Any] = {"ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": listener.timeouts.send}
-        protocol: Any = self._connection  # uvloop asks for the methods, not for the base class
-        loop = asyncio.get_running_loop()
-        self._handshake: Any = loop.start_tls(transport, protocol, self._context, server_side=True, **limits)
-        self._go_on(None)
+        self._loop = loop
+        self._socket = sock
+        self.transport = transport = Secured(loop, sock, peer, self)
+        self.client = self._listener.admit(self, transport)  # type: ignore[arg-type]
+        if not transport.is_closing():
+            loop.add_reader(sock.fileno(), self._ready)
 
-    def _go_on(self, waited: object) -> None:
-        """Go on with the handshake, which waits for one thing. It begins at once: a task would do so in the loop's next
-        turn, and the client's first bytes would come to us before that."""
-        secured: asyncio.Transport | None = None
-        try:
-            self._handshake.send(None).add_done_callback(self._go_on)
+    def _ready(self) -> None:
+        """Go on with the handshake."""
+        self._listener.clock.now = monotonic()
+        wire = self._wire or self._welcome()
+        if wire is None:
             return
-        except StopIteration as end:
-            secured = end.value
+        if self._writes:
+            self._writes = False
+            self._loop.remove_writer(self._socket.fileno())
+        try:
+            if not wire.plain:
+                wire.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLWantWriteError:
+            self._writes = True
+            self._loop.add_writer(self._socket.fileno(), self._ready)
+            return
         except (OSError, ValueError) as error:  # of the socket, or of TLS
-            log.debug("a connection ended in its TLS handshake: %s", error)
-        self.transport = None
-        if secured is not None and refused(secured):
-            secured.close()  # behind the alert
-        if secured is None or secured.is_closing():
-            self._listener.dismiss(self)
-        else:
-            spoken = agreed(self._connection, secured)
-            if spoken is not None:
-                self._listener.replace(self, spoken)
-                spoken.begin(secured, self.client)
-                return
-            heir, client = recognized(self._connection, secured, self.client)
-            self._listener.replace(self, heir)
-            heir.begin(secured, client)
+            self._fail(str(error))
+            return
+        except Exception:  # else the loop would come again at once, and for ever
+            log.exception("a handshake is broken off")
+            self.transport.abort()
+            return
+        self._go_on(wire)
+
+    def _welcome(self) -> Wire | None:
+        """What its handshake is made with, when something has come and there is a place."""
+        if self.transport is None or self.transport.is_closing():
+            return None
+        try:
+            first = self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            first = b""
+        if not first:
+            self.transport.abort()
+            return None
+        if not self._inside:
+            self._inside = self._porch.enter(self, self._listener.clock.now) or self._inside
+            if not self._inside:
+                self.due = min(self._deadline, self._listener.clock.now + SPARED)
+                self._loop.remove_reader(self._socket.fileno())
+                return None
+        speaks = first[0] == RECORD or first[0] & 0x80
+        self._wire = wire = Wire.over(self._socket, self._context) if speaks else Wire.without(self._socket)
+        return wire
+
+    def come_in(self) -> None:
+        """There is a place on the porch."""
+        self._inside = True
+        self.due = self._deadline
+        if self.transport is not None and not self.transport.is_closing():
+            self._loop.add_reader(self._socket.fileno(), self._ready)
+
+    def _go_on(self, wire: Wire) -> None:
+        """The handshake is over: another carries on."""
+        transport, self.transport = self.transport, None
+        listener = self._listener
+        self._porch.leave(self, listener.clock.now)
+        transport.begin(wire, self._connection)
+        if wire.failed:
+            log.debug("a connection ended behind its TLS handshake: %s", wire.failed)
+            transport.set_protocol(self)
+            transport.close()
+            return
+        spoken = agreed(self._connection, transport)
+        if spoken is not None:
+            listener.replace(self, spoken)
+            spoken.begin(transport, self.client)
+            return
+        heir, client = recognized(self._connection, transport, self.client)
+        listener.replace(self, heir)
+        heir.begin(transport, client)
+
+    def _fail(self, words: str) -> None:
+        log.debug("a connection ended in its TLS handshake: %s", words)
+        with contextlib.suppress(
+            OSError
+        ):  # else the kernel would answer what is unread with a reset, which eats alerts
+            self._socket.recv(UNREAD)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone before its handshake began."""
+        """It is gone."""
+        self.transport = None
+        self._porch.leave(self, self._listener.clock.now)
         self._listener.dismiss(self)
 
-    def data_received(self, data: bytes) -> None:
-        """Nothing comes here: the handshake reads for itself."""
-
     def expired(self, now: float) -> None:
-        """The loop looks after the time of a handshake."""
+        """The time of the handshake is over, or it is to be asked again whether it may begin."""
+        if now < self._deadline:
+            self.due = min(self._deadline, now + SPARED)
+            self._porch.press(now)
+            return
+        self.due = NEVER
+        if self.transport is not None:
+            log.debug("a connection ended in its TLS handshake: it took too long")
+            self.transport.abort()
 
     def drain(self) -> None:
         """Whoever has connected is still served."""

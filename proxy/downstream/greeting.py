@@ -27,8 +27,13 @@ CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+GROUPS: Final = (  # of Mozilla's guidelines 5.7 and 6.0, where OpenSSL knows the first
+    *(("X25519MLKEM768",) if ssl.OPENSSL_VERSION_INFO >= (3, 5) else ()), "X25519", "prime256v1", "secp384r1"
+)  # fmt: skip
+SPOKEN: Final = ("http/1.1", "http/1.0")  # names of what we speak besides h2
 MOST: Final = 256  # contexts of certificates that variables name
 _SESSION_MODE, _SESSIONS, _NO_SESSIONS = 44, 0x2, 0x0  # SSL_CTRL_SET_SESS_CACHE_MODE and its values
+_MODE, _NO_AUTO_CHAIN = 33, 0x8  # SSL_CTRL_MODE; nginx sets it too
 _LEAST, _HIGHEST = 123, 124  # SSL_CTRL_SET_MIN_PROTO_VERSION, _MAX_
 
 
@@ -37,7 +42,8 @@ class Greeting:
     ask clients for other certificates ("" where none is asked for)."""
 
     __slots__ = (
-        "_choose", "_known", "_pairs", "_pems", "_served", "http2", "name", "reject", "ssl", "table", "verified"
+        "_choose", "_known", "_pairs", "_pems", "_served", "_spoken", "http2", "name", "reject", "resumed", "ssl",
+        "table", "verified",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +62,7 @@ class Greeting:
         self._pems = pems
         self._choose = choose
         self._served: dict[object, ssl.SSLContext] = {}
+        self._spoken: dict[bytes, bool] = {}
         self.verified = verified(table)
         late = any(not named(one) and not one.startswith(DATA) for pair in pairs for one in pair)
         found = [] if late else [(content(chain, pems), content(key, pems)) for chain, key in pairs]
@@ -73,9 +80,9 @@ class Greeting:
             openssl.show(context, (chain, chain_pem), (key, key_pem), phrases)
         _verify(context, table, pems)
         openssl.command(context, [(one.name, one.value) for one in table.commands], openssl.SERVER, pems)
+        self.resumed = self._kind()
         if LIBRARY is not None:
-            known = self._kind()
-            LIBRARY.SSL_CTX_set_session_id_context(inner_of(context), known, len(known))
+            LIBRARY.SSL_CTX_set_session_id_context(inner_of(context), self.resumed, len(self.resumed))
         return context
 
     def _kind(self) -> bytes:
@@ -103,6 +110,20 @@ class Greeting:
     def choose_by(self, choose: Choice | None) -> None:
         """Be told who chooses certificates that variables name."""
         self._choose = choose
+
+    def speaks(self, offered: bytes) -> bool:
+        """Whether anything that a client offers to speak (RFC 7301 section 3.1) is spoken here."""
+        found = self._spoken.get(offered)
+        if found is None:
+            if len(self._spoken) >= MOST:
+                self._spoken.clear()
+            names, at = set(), 2  # behind the length of the list
+            while at < len(offered):
+                names.add(offered[at + 1 : at + 1 + offered[at]])
+                at += 1 + offered[at]
+            ours = {name.encode() for name in SPOKEN} | ({b"h2"} if self.http2 else set())
+            found = self._spoken[offered] = not ours.isdisjoint(names)
+        return found
 
     @property
     def late(self) -> bool:
@@ -138,22 +159,28 @@ def apply(connection: int, context: ssl.SSLContext) -> None:
 def fresh(table: SiteTls, kind: type[ssl.SSLContext] = ssl.SSLContext, http2: bool = False) -> ssl.SSLContext:
     """A server context without a certificate."""
     context = kind(ssl.PROTOCOL_TLS_SERVER)
-    openssl.speak(context, table.protocols)
+    openssl.speak(context, table.versions)
     openssl.encrypt(context, table.ciphers or CIPHERS)
-    openssl.agree(context, table.curves)
+    if table.curves or LIBRARY is not None:
+        openssl.agree(context, table.curves or GROUPS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     if table.server_order:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    if not table.tickets:
+    told = table.client_cert == "chain"  # which only a whole handshake brings
+    tickets, sessions = table.tickets and not told, table.sessions and not told
+    if not tickets:
         context.options |= ssl.OP_NO_TICKET
-        if not table.sessions:
+        if not sessions:
             context.num_tickets = 0
-    context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
+    elif http2:  # a client needs one connection then, and each brings a new ticket (25 us)
+        context.num_tickets = 1
+    context.set_alpn_protocols(["h2", *SPOKEN] if http2 else list(SPOKEN))
     if LIBRARY is not None:
         made = inner_of(context)
-        LIBRARY.SSL_CTX_ctrl(made, _SESSION_MODE, _SESSIONS if table.sessions else _NO_SESSIONS, None)
+        LIBRARY.SSL_CTX_ctrl(made, _SESSION_MODE, _SESSIONS if sessions else _NO_SESSIONS, None)
+        LIBRARY.SSL_CTX_ctrl(made, _MODE, _NO_AUTO_CHAIN, None)  # a chain is shown as it is, not sought each time
         LIBRARY.SSL_CTX_set_timeout(made, max(1, int(table.session_time)))
     return context
 

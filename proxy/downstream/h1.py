@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 OPTIONS: Final = Reply(200, b"", faults.METHOD_REFUSED.fields)  # the answer to who asks what is possible here
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CALL: Final = 1.0  # seconds that an idle connection of a worker that goes is open, for what is on its way
 
 
 class Http1(Writer):
@@ -342,11 +343,14 @@ class Http1(Writer):
         self.release()
 
     def drain(self) -> None:
-        """The worker is going: close when the exchange is over, or if none has begun by the wheel's next look, so that
-        a request which is on its way is still answered."""
-        self._keep = False
-        if self.exchange is None and not self._begun:
-            self.due = min(self.due, self.clock.now)
+        """The worker is going: close behind the next answer, which says so, or if no request comes within LAST_CALL. To
+        be called again as long as it is there: a client that has been told already that the connection stays may have
+        its next request on the way."""
+        exchange = self.exchange
+        if exchange is None or not exchange.replied:
+            self._keep = False
+        if exchange is None and not self._begun:
+            self.due = min(self.due, self.clock.now + LAST_CALL)
 
     @property
     def idle(self) -> bool:
@@ -389,4 +393,7 @@ class Http1(Writer):
         self.due = NEVER
         self._begun = b""
         if transport is not None and not transport.is_closing():  # else `connection_lost` is on its way to us
+            if not linger and not transport.get_write_buffer_size():
+                transport.close()
+                return
             self.listener.replace(self, Leave(self.listener, transport, linger, timeouts, body))

@@ -6,29 +6,35 @@ Rules: facts are made when they are asked for, and kept. What `ssl` does not say
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from ctypes import addressof, c_int, c_void_p, string_at
 from time import time
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from proxy.downstream.wire import Wire
+from proxy.http.target import host_name
 from proxy.openssl.certificate import Certificate
 from proxy.openssl.library import LIBRARY, parameter, wire_of
 
 _GROUPS, _GROUP, _CIPHERS = 90, 134, 110  # SSL_CTRL_GET_GROUPS, _NEGOTIATED_GROUP, _RAW_CIPHERLIST
 _NO_NAME: Final = 0x1000000  # TLSEXT_nid_unknown
+NO_PARTS: Final = 0x4  # X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: only a whole label is a wildcard
+COVERED: Final = 256  # hosts that are remembered of a connection
 OPTIONAL: Final = frozenset((18, 19, 20, 21, 27))  # verdicts by which a certificate is sound and its issuer unknown
 
 
 class Handshake:
     """What a handshake agreed on (`http.handshake`)."""
 
-    __slots__ = ("_facts", "_wire", "site", "verified")
+    __slots__ = ("_covered", "_facts", "_lines", "_wire", "site", "verified")
 
     def __init__(self, wire: ssl.SSLObject) -> None:
         self._wire = wire
         self._facts: dict[str, bytes | None] = {}
+        self._covered: dict[bytes, bool] = {}
+        self._lines: bytes | None = None
         found = wire.site if isinstance(wire, Wire) else None
         self.site = found.name if found is not None else ""
         self.verified = found.verified if found is not None else ""
@@ -39,6 +45,24 @@ class Handshake:
             text = _FACTS[name](self._wire)
             self._facts[name] = text.encode("latin-1", "replace") if text is not None else None
         return self._facts[name]
+
+    def covers(self, host: bytes) -> bool:
+        """Whether the certificate that the client was shown stands for a host as well."""
+        found = self._covered.get(host)
+        if found is None:
+            if len(self._covered) >= COVERED:
+                self._covered.clear()
+            found = self._covered[host] = stands_for(self._wire, host_name(host))
+        return found
+
+    def introduction(self, chain: bool) -> bytes:
+        """The lines of RFC 9440 for a client whose certificate is sound."""
+        if self._lines is None:
+            shown = self._wire.getpeercert(True)
+            self._lines = b"" if not shown or self.trouble else b"Client-Cert: %b\r\n" % sequence(shown)
+            if chain and self._lines:
+                self._lines += chain_line(self._wire)
+        return self._lines
 
     @property
     def remain(self) -> int | None:
@@ -65,6 +89,33 @@ class Handshake:
 def handshake_of(wire: ssl.SSLObject | None) -> Handshake | None:
     """What is known of a connection's TLS; None when it has none."""
     return None if wire is None or getattr(wire, "plain", False) else Handshake(wire)
+
+
+def sequence(der: bytes) -> bytes:
+    """A certificate as a byte sequence of structured fields (RFC 8941 section 3.3.5)."""
+    return b":%b:" % b64encode(der)
+
+
+def chain_line(wire: Any) -> bytes:
+    """The field of the certificates by which the client's was believed, without it and without the root (RFC 9440
+    section 2.3); b"" when there are none."""
+    try:
+        chain = wire._sslobj.get_verified_chain() or ()
+    except ssl.SSLError:
+        return b""
+    between = [sequence(one.public_bytes(ssl._ssl.ENCODING_DER)) for one in chain[1:-1]]  # type: ignore[attr-defined]
+    return b"Client-Cert-Chain: %b\r\n" % b", ".join(between) if between else b""
+
+
+def stands_for(wire: ssl.SSLObject, name: bytes) -> bool:
+    """Whether the certificate that we have shown on a connection is one for a host, or an address."""
+    connection = wire_of(wire) if LIBRARY is not None else 0
+    shown = LIBRARY.SSL_get_certificate(connection) if connection else None
+    if not shown:
+        return True
+    if b":" in name or name.replace(b".", b"").isdigit():
+        return bool(LIBRARY.X509_check_ip_asc(shown, name.strip(b"[]"), 0) == 1)
+    return bool(LIBRARY.X509_check_host(shown, name, len(name), NO_PARTS, None) == 1)
 
 
 def _verdict(wire: ssl.SSLObject) -> int:

@@ -12,13 +12,13 @@ import contextlib
 import errno
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.http.proxy_protocol import LONGEST, Proxied, Wrong, read
 
 if TYPE_CHECKING:
+    from proxy.downstream.entrance import Entrance
     from proxy.downstream.listener import Listener
 
 MOST: Final = 1024  # connections that have not sent their header
@@ -32,13 +32,13 @@ Made = Callable[[Proxied], Any]
 
 
 class Heralds:
-    """Listens in place of asyncio's server. `made` gives the protocol of a connection."""
+    """Listens in place of asyncio's server. `made` gives the protocol of a connection, or `entrance` takes it in."""
 
-    def __init__(self, listener: Listener, sock: socket.socket, made: Made, **tls: Any) -> None:
+    def __init__(self, listener: Listener, sock: socket.socket, made: Made, entrance: Entrance | None = None) -> None:
         self._listener = listener
         self._socket = sock
         self._made = made
-        self._tls = tls
+        self._entrance = entrance
         self._loop = asyncio.get_running_loop()
         self._waiting: set[Herald] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +55,7 @@ class Heralds:
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
             try:
-                one, _peer = self._socket.accept()
+                one, peer = self._socket.accept()
             except OSError as error:  # nobody is left, or was gone before we looked
                 if error.errno in (errno.EMFILE, errno.ENFILE):  # it would wake us again at once
                     self._loop.remove_reader(self._socket.fileno())
@@ -65,7 +65,7 @@ class Heralds:
             if len(self._waiting) >= MOST:
                 one.close()
                 continue
-            herald = Herald(self, one)
+            herald = Herald(self, one, peer)
             self._waiting.add(herald)
             herald.due = self._listener.clock.now + self._listener.timeouts.client_header
             self._listener.wheel.add(herald)
@@ -79,17 +79,20 @@ class Heralds:
         self._waiting.discard(herald)
         self._listener.wheel.discard(herald)
 
-    def introduce(self, sock: socket.socket, proxied: Proxied) -> None:
+    def introduce(self, sock: socket.socket, peer: object, proxied: Proxied) -> None:
         """Begin the connection behind its header."""
+        if self._entrance is not None:
+            self._entrance.receive(sock, peer, proxied)
+            return
         task = self._loop.create_task(self._begin(sock, proxied))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _begin(self, sock: socket.socket, proxied: Proxied) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: self._made(proxied), sock, **self._tls)
-        except (OSError, ssl.SSLError) as error:
-            log.info("a connection ended in its TLS handshake: %s", error)
+            await self._loop.connect_accepted_socket(lambda: self._made(proxied), sock)
+        except OSError as error:
+            log.info("a connection ended at its beginning: %s", error)
             with contextlib.suppress(OSError):
                 sock.close()
 
@@ -97,9 +100,10 @@ class Heralds:
 class Herald:
     """A connection that has not sent its header yet."""
 
-    __slots__ = ("_heralds", "_socket", "due")
+    __slots__ = ("_heralds", "_peer", "_socket", "due")
 
-    def __init__(self, heralds: Heralds, sock: socket.socket) -> None:
+    def __init__(self, heralds: Heralds, sock: socket.socket, peer: object) -> None:
+        self._peer = peer
         self._heralds = heralds
         self._socket = sock
         self.due = 0.0
@@ -133,7 +137,7 @@ class Herald:
             self._heralds._loop.remove_reader(self._socket.fileno())
             self._heralds.dismiss(self)
             self._socket.recv(found.size)
-            self._heralds.introduce(self._socket, found)
+            self._heralds.introduce(self._socket, self._peer, found)
         elif not data:
             self.end()
         else:  # the rest is on its way, and what is here would wake us again at once

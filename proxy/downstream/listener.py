@@ -12,6 +12,7 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import count
 from typing import Final, Protocol
@@ -19,12 +20,16 @@ from typing import Final, Protocol
 from proxy.clock import Clock, Wheel
 from proxy.downstream.capacity import Capacity
 from proxy.downstream.doorstep import Doorstep
+from proxy.downstream.entrance import Entrance
 from proxy.downstream.h1 import Http1
 from proxy.downstream.h2.choice import Choice
 from proxy.downstream.h2.connection import Http2
+from proxy.downstream.h2.counts import StreamCounts
+from proxy.downstream.h2.engine import Terms
 from proxy.downstream.handshake import handshake_of
 from proxy.downstream.herald import Heralds
 from proxy.downstream.leave import Leave
+from proxy.downstream.porch import Porch
 from proxy.downstream.reader import HeadReader
 from proxy.downstream.spool import Spool, Spools
 from proxy.downstream.telling import Telling
@@ -84,6 +89,13 @@ def parsed_address(text: str) -> Address:
     return address
 
 
+@lru_cache(4096)
+def _known(peer: str) -> tuple[Address, bytes, bytes]:
+    """A peer's address, as text and as bytes (10 us to find out)."""
+    address = parsed_address(peer.partition("%")[0])
+    return address, str(address).encode(), address.packed
+
+
 def request_ids(seed: bytes) -> Iterator[bytes]:
     """Request ids without end: the hexadecimal digits of the seed and 16 of a count (0.1 us each)."""
     low = [b"%03x" % number for number in range(4096)]
@@ -106,11 +118,13 @@ class Listener:
         "capacity",
         "clock",
         "connections",
+        "counts",
         "http2",
         "ids",
         "most_kept",
         "most_requests",
         "name",
+        "porch",
         "reader",
         "remembers",
         "scheme",
@@ -118,6 +132,7 @@ class Listener:
         "sites",
         "spools",
         "streams",
+        "terms",
         "timeouts",
         "trust",
         "wheel",
@@ -133,7 +148,8 @@ class Listener:
         self.connections: set[Open | Leave] = set()
         self.most_requests = ANY
         self.remembers = False  # a log may ask for a connection's facts when it is gone
-        self.server: asyncio.Server | Heralds | None = None
+        self.server: asyncio.Server | Heralds | Entrance | None = None
+        self.porch = Porch()
         self._count = counter
         self._serial = 0
         self.capacity = capacity
@@ -145,6 +161,8 @@ class Listener:
         self.spools: Spools
         self.most_kept: int
         self.http2 = False  # it is spoken where a plain connection begins with it
+        self.counts = StreamCounts()  # the worker's
+        self.terms: Terms | None = None  # what its clients are granted, if there is an engine
         self.streams: StreamReader
         self._key = b64encode(os.urandom(16))
 
@@ -170,25 +188,40 @@ class Listener:
 
         `heralded`: connections begin with a PROXY header.
         """
+        entrance = Entrance(self, sock, context, self.porch) if context is not None else None
         if heralded:
-            self.server = Heralds(self, sock, lambda proxied: self.made(context, proxied))
+            self.server = Heralds(self, sock, self.made, entrance)
+        elif entrance is not None:
+            entrance.open()
+            self.server = entrance
         else:
             loop = asyncio.get_running_loop()
-            self.server = await loop.create_server(lambda: self.made(context), sock=sock)  # type: ignore[arg-type,return-value]
+            self.server = await loop.create_server(self.made, sock=sock)  # type: ignore[arg-type]
 
-    def made(self, context: ssl.SSLContext | None = None, proxied: Proxied | None = None) -> Http1 | Choice | Doorstep:
-        """The protocol of a new connection, which may have had a PROXY header before it."""
+    def made(self, proxied: Proxied | None = None) -> Http1 | Choice:
+        """The protocol of a new connection without TLS, which may have had a PROXY header before it."""
+        connection = self.fresh(proxied)
+        return Choice(self, connection) if self.http2 else connection
+
+    def fresh(self, proxied: Proxied | None = None) -> Http1:
+        """What speaks HTTP/1 on a new connection."""
         connection = Telling(self) if self.reader.dialect.lenient else Http1(self)
         connection.proxied = proxied
-        if context is not None:
-            return Doorstep(self, connection, context)
-        return Choice(self, connection) if self.http2 else connection
+        return connection
 
     def close(self) -> None:
         """Accept no more, and close each connection when its exchange is over."""
-        self.most_requests = 0
         if self.server is not None:
             self.server.close()
+        self.retire()
+
+    def retire(self) -> None:
+        """Close each connection when its exchange is over, those too that are still to come."""
+        self.most_requests = 0
+        self.drain()
+
+    def drain(self) -> None:
+        """Have its connections end, if none of them is kept any more. To be called until they have."""
         for connection in tuple(self.connections):
             connection.drain()
 
@@ -218,16 +251,16 @@ class Listener:
 
     def who(self, transport: asyncio.BaseTransport) -> Client:
         """The client at the other end of a connection."""
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            address, text, packed = _known(peer[0])
+            trusted = bool(self.trust.networks) and self.trust.holds(address)
+            return Client(text, packed, self.scheme, render_identity(text, self.scheme), trusted)
         plain = transport.get_extra_info("socket")
         if plain is not None and plain.family == socket.AF_UNIX:
             return Client(b"unix:", b"", self.scheme, render_identity(b"unix:", self.scheme), self.trust.unix)
-        peer = transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):  # it was reset before we looked: nobody we could answer or count by
-            return Client(b"-", b"", self.scheme, render_identity(b"-", self.scheme))
-        address = parsed_address(peer[0].partition("%")[0])
-        text = str(address).encode()
-        trusted = bool(self.trust.networks) and self.trust.holds(address)
-        return Client(text, address.packed, self.scheme, render_identity(text, self.scheme), trusted)
+        # It was reset before we looked: nobody we could answer or count by.
+        return Client(b"-", b"", self.scheme, render_identity(b"-", self.scheme))
 
     def introduced(self, peer: Client, proxied: Proxied) -> Client:
         """The client that a PROXY header names, if its peer is trusted and names one."""

@@ -5,7 +5,6 @@ Rules: what is said is a step's affair (`policy.certified.plain`), so that error
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from proxy.downstream.h1 import Http1
@@ -17,8 +16,6 @@ from proxy.policy.certified import plain
 
 if TYPE_CHECKING:
     import asyncio
-
-log = logging.getLogger("frontgate")
 
 
 class PlainHttp1(Http1):
@@ -32,14 +29,6 @@ class PlainHttp1(Http1):
         self._keep = False
         exchange.pending = iter((plain,))
         return exchange
-
-
-def refused(transport: asyncio.Transport) -> bool:
-    """Whether a handshake has failed, of which its client is to hear."""
-    failed = getattr(transport.get_extra_info("ssl_object"), "failed", None)
-    if failed is not None:
-        log.debug("a connection ended in its TLS handshake: %s", failed)
-    return failed is not None
 
 
 def recognized(connection: Http1, transport: asyncio.Transport, client: Client) -> tuple[Http1, Client]:

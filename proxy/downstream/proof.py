@@ -6,9 +6,7 @@ the handshake the connection ends: no request ever comes over it. Nobody else ev
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import ssl
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +14,12 @@ from proxy.config.acme import proof_file
 from proxy.config.model import Model
 from proxy.config.tls import SiteTls
 from proxy.downstream.greeting import apply, fresh
+from proxy.downstream.wire import NOW
 from proxy.openssl import setting
-from proxy.openssl.library import LIBRARY, python_of
+from proxy.openssl.library import LIBRARY
 
 PROTOCOL: Final = "acme-tls/1"
-_OFFERED: Final = b"\0\x0b\x0aacme-tls/1"  # a list of 11 bytes, of one name of 10
-_ALPN: Final = 16  # the extension (RFC 7301)
-_START, _SIZE = ctypes.c_void_p(), ctypes.c_size_t()
-_AT_START, _AT_SIZE = ctypes.addressof(_START), ctypes.addressof(_SIZE)
+OFFERED: Final = b"\0\x0b\x0aacme-tls/1"  # a list of 11 bytes, of one name of 10
 
 log = logging.getLogger("frontgate")
 
@@ -32,13 +28,6 @@ def folder_of(model: Model) -> str:
     """Where such certificates are; "" where there are none."""
     can = LIBRARY is not None and model.ordered and "tls-alpn-01" in model.acme.challenges
     return model.acme.folder if can else ""
-
-
-def wanted(connection: int) -> bool:
-    """Whether a client's first message is that of an authority."""
-    if LIBRARY.SSL_client_hello_get0_ext(connection, _ALPN, _AT_START, _AT_SIZE) != 1 or _SIZE.value != len(_OFFERED):
-        return False
-    return ctypes.string_at(_START, _SIZE.value) == _OFFERED
 
 
 def show(connection: int, folder: str, asked: str) -> int:
@@ -53,8 +42,8 @@ def show(connection: int, folder: str, asked: str) -> int:
         log.debug("nothing proves the name %s: %s", asked, error)
         return 0
     context.set_alpn_protocols([PROTOCOL])
-    inner = python_of(connection)
-    inner.context = context
+    wire = NOW.wire
+    wire._sslobj.context = context
     apply(connection, context)
-    inner.owner.failed = ssl.SSLError(f"it was asked to prove the name {asked}")  # so that it ends behind the handshake
+    wire.failed = f"it was asked to prove the name {asked}"  # so that it ends there
     return 1

@@ -63,6 +63,8 @@ class Tickets:
     def __init__(self, keys: Sequence[Key] = (), seconds: float = 0.0) -> None:
         self._keys = tuple(keys)
         self._seconds = max(1.0, seconds)
+        self._ready: tuple[Prepared, ...] = ()
+        self._number = -1  # of the time that they are for
         self._callback = TicketCallback(self._seal)
 
     def adopt(self, context: ssl.SSLContext) -> None:
@@ -76,21 +78,29 @@ class Tickets:
         number = int((time() - BEGUN) / self._seconds)
         return (_drawn(number), _drawn(number - 1))
 
+    def _prepared(self) -> tuple[Prepared, ...]:
+        """The same as OpenSSL wants them; it asks up to three times in a handshake."""
+        number = -1 if self._keys else int((time() - BEGUN) / self._seconds)
+        if number != self._number or not self._ready:
+            self._ready, self._number = tuple(prepared(key) for key in self.keys()), number
+        return self._ready
+
     def _seal(self, connection: Any, name: Any, vector: Any, cipher: Any, sign: Any, making: int) -> int:
         """OpenSSL asks for a key: 1 when there is one, 2 when the ticket is good and a new one should be sent."""
         try:
-            keys = self.keys()
+            ready = self._prepared()
             if making:
-                ctypes.memmove(name, keys[0].name, _NAME)
+                one, good, start = ready[0], 1, LIBRARY.EVP_EncryptInit_ex
+                ctypes.memmove(name, one.name, _NAME)
                 ctypes.memmove(vector, os.urandom(_IV), _IV)
-                return int(_begin(keys[0], vector, cipher, sign, LIBRARY.EVP_EncryptInit_ex))
-            wanted = ctypes.string_at(name, _NAME)
-            for number, key in enumerate(keys):
-                if hmac.compare_digest(key.name, wanted):
-                    if not _begin(key, vector, cipher, sign, LIBRARY.EVP_DecryptInit_ex):
-                        return -1
-                    return 2 if number else 1
-            return 0
+            else:
+                wanted = ctypes.string_at(name, _NAME)
+                at = next((at for at, key in enumerate(ready) if key.name == wanted), -1)
+                if at < 0:
+                    return 0
+                one, good, start = ready[at], 2 if at else 1, LIBRARY.EVP_DecryptInit_ex
+            signing = LIBRARY.EVP_MAC_CTX_set_params(sign, one.parameters) == 1
+            return good if signing and start(cipher, one.cipher, None, one.encrypts, vector) == 1 else -1
         except Exception:
             log.exception("a session ticket could not be sealed or opened")
             return -1
@@ -110,9 +120,20 @@ def _drawn(number: int) -> Key:
     return Key(words[0][:_NAME], words[1], words[2])
 
 
+class Prepared(NamedTuple):
+    """A key as OpenSSL takes it: its name, what encrypts and by which cipher, the address of what it signs by, and what
+    has to live as long."""
+
+    name: bytes
+    encrypts: bytes
+    cipher: int
+    parameters: int
+    kept: object
+
+
 @lru_cache(64)
-def _signing(key: Key) -> tuple[int, int, object]:
-    """The address of what OpenSSL is told to sign by, its cipher, and what has to live as long."""
+def prepared(key: Key) -> Prepared:
+    """Make a key ready; the cipher is fetched once, which OpenSSL would do each time."""
     secret = ctypes.create_string_buffer(key.signs, len(key.signs))
     digest = ctypes.create_string_buffer(b"SHA256")
     parameters = (_Parameter * 3)(
@@ -120,12 +141,5 @@ def _signing(key: Key) -> tuple[int, int, object]:
         _Parameter(b"digest", _TEXT, ctypes.addressof(digest), 6, 0),
         _Parameter(None, 0, None, 0, 0),
     )
-    kind = LIBRARY.EVP_aes_128_cbc() if len(key.encrypts) == 16 else LIBRARY.EVP_aes_256_cbc()
-    return ctypes.addressof(parameters), kind, (parameters, secret, digest)
-
-
-def _begin(key: Key, vector: Any, cipher: Any, sign: Any, start: Any) -> bool:
-    """Make OpenSSL ready to encrypt or decrypt, and to sign."""
-    parameters, kind, _ = _signing(key)
-    signing = LIBRARY.EVP_MAC_CTX_set_params(sign, parameters)
-    return bool(signing == 1 and start(cipher, kind, None, key.encrypts, vector) == 1)
+    cipher = LIBRARY.EVP_CIPHER_fetch(None, b"AES-%d-CBC" % (8 * len(key.encrypts)), None)
+    return Prepared(key.name, key.encrypts, cipher, ctypes.addressof(parameters), (parameters, secret, digest))

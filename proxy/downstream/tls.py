@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import logging
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,15 +22,15 @@ from typing import Any, Final
 from proxy.config import acme
 from proxy.config import model as config
 from proxy.config.model import Model
-from proxy.config.tls import BackendTls, SiteTls, named
+from proxy.config.tls import BackendTls, Profile, SiteTls, named
 from proxy.downstream import proof
 from proxy.downstream.greeting import Choice, Greeting, Pems, apply, files_of, fresh, signature
 from proxy.downstream.h2.engines import ENGINES
 from proxy.downstream.tickets import Tickets, key_of, share
-from proxy.downstream.wire import Base, Wire
+from proxy.downstream.wire import NOW, Base, Wire
 from proxy.http.target import host_name, valid_host
 from proxy.openssl.files import opened
-from proxy.openssl.library import LIBRARY, HelloCallback, inner_of, python_of
+from proxy.openssl.library import LIBRARY, HelloCallback, inner_of
 from proxy.openssl.setting import needs_library, takes_file
 from proxy.policy.pattern import Endless
 from proxy.policy.routing import Route, Site, Sites
@@ -38,9 +39,12 @@ __all__ = ["Certificates", "Pems", "certificates", "read_pems"]
 
 UNRECOGNIZED_NAME: Final = 112  # alerts, RFC 8446 section 6
 INTERNAL_ERROR: Final = 80
-SERVER_NAME: Final = 0  # the extension
+NO_APPLICATION_PROTOCOL: Final = 120  # RFC 7301 section 3.2
+SERVER_NAME, ALPN = 0, 16  # extensions
 
 MEMO: Final = 4096  # names
+# Python gives each connection an id of sessions of its own then, with which sessions of all sites could resume.
+_OWN_SESSIONS: Final = sys.version_info >= (3, 13)
 _START, _SIZE = ctypes.c_void_p(), ctypes.c_size_t()  # where OpenSSL writes what is read at once
 _AT_START, _AT_SIZE = ctypes.addressof(_START), ctypes.addressof(_SIZE)
 
@@ -53,18 +57,23 @@ class Certificates:
     `pems` are the contents of their files by path, see `read_pems`.
     """
 
-    __slots__ = ("_alike", "_contexts", "_memo", "_greeting", "_listener", "_proofs", "_sites", "_tickets", "ssl")
+    __slots__ = (
+        "_alike", "_contexts", "_memo", "_greeting", "_listener", "_proofs", "_sites", "_strict", "_tickets", "ssl"
+    )  # fmt: skip
 
     def __init__(self, listener: str, model: Model, pems: Pems) -> None:
         self._listener = listener
         self._contexts: dict[str, Greeting] = {}
-        self._memo: dict[bytes, Greeting] = {}  # by name, as clients send it
+        self._memo: dict[bytes, tuple[bytes, Greeting | None]] = {}  # name and answer, by the extension that asks
         self._alike: set[Greeting] = set()
         self.certify(model, pems)
         first = self._contexts[self._sites.default.name]
-        self.ssl: ssl.SSLContext = fresh(first.table, Base, first.http2)
+        base = fresh(first.table, Base, first.http2)
+        if isinstance(base, Base):
+            base.kept = self
+        self.ssl: ssl.SSLContext = base
         self._compare()
-        if any(one.table.protocols != first.table.protocols for one in self._contexts.values()):
+        if any(one.table.versions != first.table.versions for one in self._contexts.values()):
             needs_library("versions of TLS that differ between the sites of a listener")
         self._tickets = _tickets(self.ssl, first.table, pems)
         self.ssl.sni_callback = _acknowledge if LIBRARY is not None else self._choose
@@ -77,13 +86,16 @@ class Certificates:
         names, default = sites_of(self._listener, model)
         if not names:
             raise ValueError(f"no site with a certificate listens on [listen.{self._listener}], which has tls = true")
-        contexts = {name: _greeting(name, default, model, pems, spoken(model, self._listener)) for name in names}
+        said = (spoken(model, self._listener), model.listen[self._listener].profile)
+        contexts = {name: _greeting(name, default, model, pems, *said) for name in names}
         made = {name: _named(name, model) for name in names}
         for name, context in contexts.items():
             before = self._contexts.get(name)
             if before is not None:
                 context.choose_by(before._choose)
         self._contexts, self._sites = contexts, Sites(list(made.values()), made[default])
+        refuses = model.listen[self._listener].unknown_names == "refuse"
+        self._strict = Sites(list(made.values()), _NOBODY) if refuses else None
         self._proofs = proof.folder_of(model)
         self._memo.clear()
         self._compare()
@@ -102,33 +114,47 @@ class Certificates:
     def find(self, name: bytes) -> Greeting:
         """What answers a server name as a client sent it; b"" for none."""
         site = self._sites.named(host_name(name)) if name else self._sites.default
-        found = self._contexts[site.name]
+        return self._contexts[site.name]
+
+    def _knows(self, name: bytes) -> bool:
+        """Whether who asks for a name is to be answered at all."""
+        return not self._strict or (bool(name) and self._strict.named(host_name(name)) is not _NOBODY)
+
+    def _seen(self, told: bytes) -> tuple[bytes, Greeting | None]:
+        """The name in the extension that carries it, and what answers it: None for nobody."""
+        name = _named_in(told)
+        greeting = self.find(name)
+        found = (name, greeting if self._knows(name) and not greeting.reject else None)
         if len(self._memo) >= MEMO:
             self._memo.clear()
-        self._memo[name] = found
+        self._memo[told] = found
         return found
 
     def _greeted(self, connection: int, alert: Any, _: object) -> int:
         """A client has sent its first message: 1 to go on, 0 to refuse with an alert."""
-        name = _asked(connection)
-        if self._proofs and proof.wanted(connection):
+        told, offered = extension(connection, SERVER_NAME), extension(connection, ALPN)
+        if self._proofs and offered == proof.OFFERED:
             alert[0] = UNRECOGNIZED_NAME
-            return proof.show(connection, self._proofs, name.decode("latin-1").lower())
+            return proof.show(connection, self._proofs, _named_in(told).decode("latin-1").lower())
         try:
-            found = self._memo.get(name) or self.find(name)
+            name, found = self._memo.get(told) or self._seen(told)
         except Endless:  # whose rules hold for the client cannot be known
             alert[0] = INTERNAL_ERROR
             return 0
-        if found.reject:
+        if found is None:
             alert[0] = UNRECOGNIZED_NAME
             return 0
+        if offered and not found.speaks(offered):
+            alert[0] = NO_APPLICATION_PROTOCOL
+            return 0
         try:
-            context = found.of(name.decode("latin-1"))
-            inner = python_of(connection)
-            inner.context = context
+            context = found.of(name.decode("latin-1")) if found.late else found.ssl
+            wire = NOW.wire
+            wire._sslobj.context = context
+            if _OWN_SESSIONS:
+                LIBRARY.SSL_set_session_id_context(connection, found.resumed, len(found.resumed))
             if found not in self._alike:
                 apply(connection, context)
-            wire = inner.owner
             wire.asked, wire.site = name, found
         except ValueError as error:
             log.error("%s while a client shook hands", error)
@@ -147,7 +173,7 @@ class Certificates:
             found = self.find(asked)
         except Endless:
             return INTERNAL_ERROR
-        if found.reject:
+        if found.reject or not self._knows(asked):
             return UNRECOGNIZED_NAME
         connection.context = found.ssl
         if isinstance(connection, Wire):
@@ -159,12 +185,15 @@ def _acknowledge(connection: ssl.SSLObject, name: str | None, base: ssl.SSLConte
     """Clients hear that their name was looked at (RFC 6066 section 3)."""
 
 
-def _asked(connection: int) -> bytes:
-    """The server name in a client's first message; b"" when there is none, or none that can be read."""
-    there = LIBRARY.SSL_client_hello_get0_ext(connection, SERVER_NAME, _AT_START, _AT_SIZE)
-    if there != 1 or _START.value is None:
-        return b""
-    told = ctypes.string_at(_START.value, _SIZE.value)  # length of the list, type 0, length of the name, the name
+def extension(connection: int, number: int) -> bytes:
+    """An extension of a client's first message; b"" when it is not there."""
+    there = LIBRARY.SSL_client_hello_get0_ext(connection, number, _AT_START, _AT_SIZE)
+    return ctypes.string_at(_START.value, _SIZE.value) if there == 1 and _START.value is not None else b""
+
+
+def _named_in(told: bytes) -> bytes:
+    """The server name in its extension: length of the list, type 0, length of the name, the name. b"" when there is
+    none that can be read."""
     if (
         not 5 < len(told) < 261
         or told[2] != 0
@@ -244,11 +273,18 @@ def sites_of(listener: str, model: Model) -> tuple[list[str], str]:
     return [name for name in here if name in able or model.site[name].tls.shared], default
 
 
-def _greeting(name: str, default: str, model: Model, pems: Pems, http2: bool) -> Greeting:
+def _greeting(name: str, default: str, model: Model, pems: Pems, http2: bool, profile: Profile) -> Greeting:
+    table = model.site[name].tls
+    if table.profile is None:
+        table = table.model_copy(update={"profile": profile})
+    said = table.http2
+    return Greeting(name, table, shown(name, default, model), pems, http2=http2 if said is None else said)
+
+
+def shown(name: str, default: str, model: Model) -> tuple[tuple[str, str], ...]:
+    """The certificates that a site shows, each with its key."""
     site = model.site[name]
-    pairs = model.site[default].pairs if site.tls.shared and not site.pairs else site.pairs
-    said = site.tls.http2
-    return Greeting(name, site.tls, pairs, pems, http2=http2 if said is None else said)
+    return model.site[default].pairs if site.tls.shared and not site.pairs else site.pairs
 
 
 def spoken(model: Model, listener: str) -> bool:
@@ -264,6 +300,7 @@ def _named(name: str, model: Model) -> Site:
 
 
 _NOWHERE: Final = Route("", b"", None)  # type: ignore[arg-type]  # nobody goes there
+_NOBODY: Final = Site("", (), (), _NOWHERE)
 
 
 def _tickets(context: ssl.SSLContext, table: SiteTls, pems: Pems) -> Tickets | None:

@@ -1,12 +1,12 @@
-"""The TLS of one client connection as the loop drives it, and what is no TLS at all.
+"""The TLS of one client connection, and what is no TLS at all.
 
-Rules: whoever speaks plain HTTP to a TLS listener is told so in plain HTTP (nginx: 497), so a connection looks at the
-first byte before it shakes hands, and without TLS it passes bytes as they are. A handshake that fails ends as if it
-had not, for the alert to be sent; `failed` is there then.
+Rules: it is made over the connection's socket, or over memory where there is none. Whoever speaks plain HTTP to a TLS
+listener is told so in plain HTTP (nginx: 497), so `Plain` passes bytes where OpenSSL would decrypt them.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,89 +16,85 @@ if TYPE_CHECKING:
 RECORD: Final = 0x16  # the first byte of a handshake; that of SSLv2 has its highest bit set
 
 
+class Socket(socket.SocketType):
+    """A plain socket that ssl can keep a weak reference to, which is all that it does with one."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Shaking:
+    """Whose handshake OpenSSL is at, for what it calls back meanwhile."""
+
+    __slots__ = ("wire",)
+
+    def __init__(self) -> None:
+        self.wire: Any = None
+
+
+NOW: Final = Shaking()
+
+
 class Wire(ssl.SSLObject):
     """One connection. `asked` is the server name that the client sent, `site` whose handshake it was, `failed` why
-    there is to be no connection: whoever has asked for it closes it then, and the client has an alert that says so."""
+    nothing is to come behind the handshake."""
 
-    incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
     asked = b""
     site: Greeting | None = None
     plain = False
-    failed: ssl.SSLError | None = None
-    _looked = False
+    failed = ""
+
+    @classmethod
+    def over(cls, sock: socket.SocketType, context: ssl.SSLContext) -> Wire:
+        """The server's end over a socket, which waits for nothing. It is what `ssl.SSLSocket` is built on, without that
+        class's own calls of the system."""
+        wire: Any = cls.__new__(cls)
+        wire._sslobj = context._wrap_socket(sock, True, None, owner=wire)  # type: ignore[attr-defined]
+        return wire  # type: ignore[no-any-return]
+
+    @classmethod
+    def without(cls, sock: socket.SocketType) -> Wire:
+        """What stands for it on a connection that speaks no TLS."""
+        wire: Any = cls.__new__(cls)
+        wire.plain = True
+        wire._sslobj = Plain(sock)
+        return wire  # type: ignore[no-any-return]
 
     def do_handshake(self) -> None:
-        """Shake hands, unless the client speaks no TLS."""
-        if not self._looked and self.incoming.pending:
-            self._looked = True
-            data = self.incoming.read()
-            self.incoming.write(data)
-            if data[0] != RECORD and not data[0] & 0x80:
-                self.plain = True
-                self._sslobj: Any = Plain(self.incoming, self.outgoing)
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as error:
-            if not self.outgoing.pending:
-                raise
-            self.failed = error  # the loop would drop the alert, so this looks like an end that went well
-            self._sslobj = Plain(self.incoming, self.outgoing)
+        """Go on with the handshake."""
+        NOW.wire = self
+        self._sslobj.do_handshake()  # type: ignore[attr-defined]
 
 
 class Base(ssl.SSLContext):
-    """A listener's context, whose connections are Wires."""
+    """A listener's context, whose connections are Wires. `kept` is whom OpenSSL calls back, who has to live as long as
+    a handshake may: that of a listener that is gone, too."""
 
     sslobject_class = Wire
-
-    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *words: Any, **more: Any) -> ssl.SSLObject:
-        """A connection over these."""
-        wire: Any = super().wrap_bio(incoming, outgoing, *words, **more)
-        wire.incoming, wire.outgoing = incoming, outgoing
-        return wire  # type: ignore[no-any-return]
+    kept: object = None
 
 
 class Plain:
     """Passes bytes as they are, where ssl would decrypt them."""
 
-    def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+    def __init__(self, sock: socket.SocketType) -> None:
+        self._socket = sock
 
-    def do_handshake(self) -> None:
-        """There is none."""
-
-    def read(self, size: int, buffer: Any = None) -> Any:
+    def read(self, size: int) -> bytes:
         """What has come."""
-        data = self._incoming.read(size)
-        if not data and not self._incoming.eof:
-            raise ssl.SSLWantReadError
-        if buffer is None:
-            return data
-        buffer[: len(data)] = data
-        return len(data)
+        try:
+            return self._socket.recv(size)
+        except BlockingIOError:
+            raise ssl.SSLWantReadError from None
 
     def write(self, data: Any) -> int:
-        """Send."""
-        return self._outgoing.write(data)
-
-    def pending(self) -> int:
-        """What can be read at once."""
-        return self._incoming.pending
+        """Send; how much went."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            raise ssl.SSLWantWriteError from None
 
     def shutdown(self) -> None:
         """Nothing has to be said."""
 
-    def getpeercert(self, binary: bool = False) -> None:
-        """Nobody has shown one."""
-
-    def cipher(self) -> None:
-        """There is none."""
-
-    def compression(self) -> None:
-        """There is none."""
-
-    def version(self) -> None:
-        """There is none."""
+    def selected_alpn_protocol(self) -> None:
+        """Nothing was agreed on."""

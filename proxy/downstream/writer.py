@@ -131,6 +131,10 @@ class Writer:
         """The connection ends with this answer."""
         self._keep = False
 
+    def part(self) -> None:
+        """It has had enough: the same."""
+        self._keep = False
+
     def pause_writing(self) -> None:
         """The client does not keep up."""
         self._blocked = True

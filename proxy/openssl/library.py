@@ -33,11 +33,10 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {  # result, arguments
     "ERR_clear_error": (None,),
     "ERR_peek_last_error": (ctypes.c_ulong,),
     "ERR_reason_error_string": (_TEXT, ctypes.c_ulong),
+    "EVP_CIPHER_fetch": (_POINTER, _POINTER, _TEXT, _TEXT),
     "EVP_DecryptInit_ex": (_INT, _POINTER, _POINTER, _POINTER, _TEXT, _POINTER),
     "EVP_EncryptInit_ex": (_INT, _POINTER, _POINTER, _POINTER, _TEXT, _POINTER),
     "EVP_MAC_CTX_set_params": (_INT, _POINTER, _POINTER),
-    "EVP_aes_128_cbc": (_POINTER,),
-    "EVP_aes_256_cbc": (_POINTER,),
     "OBJ_nid2sn": (_TEXT, _INT),
     "OPENSSL_sk_num": (_INT, _POINTER),
     "SSL_CIPHER_find": (_POINTER, _POINTER, _POINTER),
@@ -67,11 +66,13 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {  # result, arguments
     "SSL_ctrl": (_LONG, _POINTER, _INT, _LONG, _POINTER),
     "SSL_get_SSL_CTX": (_POINTER, _POINTER),
     "SSL_get_ex_data": (_POINTER, _POINTER, _INT),
+    "SSL_get_certificate": (_POINTER, _POINTER),
     "SSL_get_options": (ctypes.c_uint64, _POINTER),
     "SSL_get_servername": (_TEXT, _POINTER, _INT),
     "SSL_get_verify_result": (_LONG, _POINTER),
     "SSL_load_client_CA_file": (_POINTER, _TEXT),
     "SSL_set_options": (ctypes.c_uint64, _POINTER, ctypes.c_uint64),
+    "SSL_set_session_id_context": (_INT, _POINTER, _TEXT, ctypes.c_uint),
     "SSL_set_verify": (None, _POINTER, _INT, _POINTER),
     "SSL_set_verify_depth": (None, _POINTER, _INT),
     "X509_NAME_oneline": (_POINTER, _POINTER, _TEXT, _INT),
@@ -79,6 +80,8 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {  # result, arguments
     "X509_STORE_set_flags": (_INT, _POINTER, ctypes.c_ulong),
     "X509_VERIFY_PARAM_set1_host": (_INT, _POINTER, _TEXT, _SIZE),
     "X509_VERIFY_PARAM_set1_ip_asc": (_INT, _POINTER, _TEXT),
+    "X509_check_host": (_INT, _POINTER, _TEXT, _SIZE, ctypes.c_uint, _POINTER),
+    "X509_check_ip_asc": (_INT, _POINTER, _TEXT, ctypes.c_uint),
     "X509_free": (None, _POINTER),
     "X509_get0_notAfter": (_POINTER, _POINTER),
     "X509_get0_notBefore": (_POINTER, _POINTER),
@@ -128,11 +131,6 @@ def wire_of(connection: ssl.SSLObject) -> int:
     """OpenSSL's connection behind Python's; 0 when there is none."""
     inner = getattr(connection, "_sslobj", None)
     return _first_field(inner, 1) if inner is not None and type(inner).__module__ == "_ssl" else 0
-
-
-def python_of(connection: int) -> Any:
-    """What CPython has made of a connection of OpenSSL's: the object that its `owner` wraps."""
-    return ctypes.cast(LIBRARY.SSL_get_ex_data(connection, 0), ctypes.py_object).value
 
 
 def trouble() -> str:

@@ -141,7 +141,7 @@ def test_a_client_that_verifies_is_content(door: SecureDoor) -> None:
 
 
 def test_http_1_1_is_agreed_on(door: SecureDoor) -> None:
-    for offer in (("h2", "http/1.1"), ("http/1.1",)):
+    for offer in (("spdy/3", "http/1.1"), ("http/1.1",)):
         with door.shake(door.authority.client(alpn=offer)) as wire:
             assert wire.selected_alpn_protocol() == "http/1.1"
             assert ask(wire) == b"a"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gc
+import socket
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -12,9 +16,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from proxy.config.model import Model
-from proxy.downstream import greeting, handshake, tls
+from proxy.downstream import greeting, handshake, tickets, tls
 from proxy.downstream.handshake import handshake_of
 from proxy.downstream.tls import certificates, read_pems
+from proxy.downstream.wire import Wire
 from proxy.openssl import setting
 
 AUTHORITY = trustme.CA()
@@ -36,11 +41,11 @@ def pair(folder, name, kind=trustme.KeyType.ECDSA, phrase=""):
     return {"certificate": str(chain), "key": str(key)}
 
 
-def listener(**sites):
+def listener(_more=None, **sites):
     """What greets the clients of these sites, the first of which is the default one."""
     model = Model.model_validate(
         {
-            "listen": {"web": {"address": "127.0.0.1:443", "tls": True}},
+            "listen": {"web": {"address": "127.0.0.1:443", "tls": True, **(_more or {})}},
             "site": {name: {"names": [f"{name}.test"], "route": ROUTE, **said} for name, said in sites.items()},
         }
     )
@@ -64,7 +69,8 @@ def shake(server, name, session=None, client=None, shown=None, **words):
             except ssl.SSLWantReadError:
                 continue
             except ssl.SSLError as error:
-                raise Ended(error.reason) from error
+                if end is theirs:
+                    raise Ended(error.reason or str(error)) from error  # else the alert is on its way
     ours.write(b"x")
     assert theirs.read(9) == b"x"  # and the tickets in front of it
     return theirs, ours
@@ -270,27 +276,108 @@ def test_facts_of_a_handshake(tmp_path):
     assert found.fact("raw").endswith(b"-----END CERTIFICATE-----\n")
 
 
-def test_plain_bytes_are_passed_as_they_are(tmp_path):
-    one = listener(a=pair(tmp_path, "a"))
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = one.ssl.wrap_bio(there, back, server_side=True)
-    there.write(b"GET / HTTP/1.0\r\n\r\n")
-    ours.do_handshake()
-    assert ours.plain and handshake_of(ours) is None
-    assert ours.read(99) == b"GET / HTTP/1.0\r\n\r\n"
-    with pytest.raises(ssl.SSLWantReadError):
-        ours.read(99)
-    ours.write(b"no")
-    assert back.read() == b"no"
+def test_plain_bytes_are_passed_as_they_are():
+    own, other = socket.socketpair()
+    with own, other:
+        own.setblocking(False)
+        ours = Wire.without(own)
+        assert ours.plain and handshake_of(ours) is None and ours.selected_alpn_protocol() is None
+        other.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert ours._sslobj.read(99) == b"GET / HTTP/1.0\r\n\r\n"
+        with pytest.raises(ssl.SSLWantReadError):
+            ours._sslobj.read(99)
+        assert ours._sslobj.write(b"no") == 2 and other.recv(9) == b"no"
 
 
-def test_what_is_neither_is_told_by_an_alert(tmp_path):
+def test_whoever_offers_nothing_that_we_speak_hears_so(tmp_path):
     one = listener(a=pair(tmp_path, "a"))
-    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = one.ssl.wrap_bio(there, back, server_side=True)
-    there.write(b"\x16\x03\x01\x00\x05nonsense")
-    ours.do_handshake()
-    assert ours.failed is not None and back.read()[:1] == b"\x15"
+    for offered, spoken in ((["spdy/3", "http/1.1"], "http/1.1"), (["http/1.0"], "http/1.0"), (["h2"], "h2")):
+        client = caller()
+        client.set_alpn_protocols(offered)
+        assert shake(one, "a.test", client=client)[0].selected_alpn_protocol() == spoken
+    client = caller()
+    client.set_alpn_protocols(["spdy/3", "h3"])
+    with pytest.raises(Ended, match=r"(?i)no.application.protocol|1120"):
+        shake(one, "a.test", client=client)
+
+
+def test_a_handshake_outlives_the_listener_it_began_at(tmp_path):
+    one = listener(a=pair(tmp_path, "a"))
+    base = one.ssl
+    del one
+    gc.collect()
+    theirs, _ = shake(SimpleNamespace(ssl=base), "a.test")
+    assert theirs.session is not None
+
+
+def test_names_that_nobody_has_are_refused_where_that_is_said(tmp_path):
+    one = listener({"unknown_names": "refuse"}, a=pair(tmp_path, "a"), b=pair(tmp_path, "b"))
+    for name in ("a.test", "b.test"):
+        assert facts(shake(one, name)[1]).site == name[0]
+    for name in ("c.test", None):
+        with pytest.raises(Ended, match="UNRECOGNIZED_NAME"):
+            shake(one, name)
+
+
+def test_profiles_are_the_site_s_or_else_the_listener_s(tmp_path):
+    said = {"a": {**pair(tmp_path, "a"), "tls": "modern"}, "b": pair(tmp_path, "b")}
+    for profile, version in (("intermediate", "TLSv1.2"), ("modern", None)):
+        one = listener({"profile": profile}, **said)
+        for name in ("a.test", "b.test"):
+            assert shake(one, name)[0].version() == "TLSv1.3"
+            if name == "b.test" and version:
+                assert shake(one, name, maximum_version=ssl.TLSVersion.TLSv1_2)[0].version() == version
+            else:
+                with pytest.raises(Ended):
+                    shake(one, name, maximum_version=ssl.TLSVersion.TLSv1_2)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ticket_outlives_a_change_of_its_key_and_is_replaced(tmp_path, monkeypatch, version):
+    now = [tickets.BEGUN]
+    monkeypatch.setattr(tickets, "time", lambda: now[0])
+    one = listener(a={**pair(tmp_path, "a"), "tls": {"session_time": 100}})
+    client = caller(minimum_version=version, maximum_version=version)
+    client.options |= ssl.OP_NO_RENEGOTIATION
+    first = shake(one, "a.test", client=client)[0].session
+    for later in (99, 199):
+        now[0] = tickets.BEGUN + later
+        theirs, ours = shake(one, "a.test", first, client)
+        assert ours.session_reused, later
+    renewed = theirs.session
+    now[0] = tickets.BEGUN + 250
+    assert not shake(one, "a.test", first, client)[1].session_reused  # of two keys ago
+    assert shake(one, "a.test", renewed, client)[1].session_reused
+
+
+def test_where_backends_are_told_the_chain_nothing_is_resumed(tmp_path):
+    asks = {"verify": "require", "client_ca": authority(tmp_path), "client_cert": "chain"}
+    one = listener(a={**pair(tmp_path, "a"), "tls": asks})
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        client = caller(AUTHORITY.issue_cert("me"), minimum_version=version, maximum_version=version)
+        session = shake(one, "a.test", client=client)[0].session
+        assert not shake(one, "a.test", session, client)[1].session_reused
+
+
+def test_backends_are_told_of_a_certificate_that_is_sound_with_what_lies_between_it_and_the_root(tmp_path):
+    between = AUTHORITY.create_child_ca()
+    known, stranger = between.issue_cert("me"), STRANGER.issue_cert("me")
+    asks = {"verify": "optional", "depth": 2, "client_ca": authority(tmp_path), "client_cert": "chain"}
+    one = listener(a={**pair(tmp_path, "a"), "tls": asks})
+    ders = [base64.b64encode(ssl.PEM_cert_to_DER_cert(blob.bytes().decode())) for blob in known.cert_chain_pems]
+    lines = facts(shake(one, "a.test", shown=known)[1]).introduction(True)
+    assert lines == b"Client-Cert: :%b:\r\nClient-Cert-Chain: :%b:\r\n" % (ders[0], ders[1])
+    assert facts(shake(one, "a.test", shown=known)[1]).introduction(False) == b"Client-Cert: :%b:\r\n" % ders[0]
+    for shown in (stranger, None):
+        assert facts(shake(one, "a.test", shown=shown)[1]).introduction(True) == b""
+
+
+def test_what_a_certificate_covers(tmp_path):
+    one = listener(a=pair(tmp_path, "*.a"))
+    found = facts(shake(one, "x.a.test")[1])
+    for host, covered in ((b"y.a.test", True), (b"Y.A.test:443", True), (b"a.test", False), (b"z.y.a.test", False)):
+        assert found.covers(host) is covered
+    assert not found.covers(b"127.0.0.1") and not found.covers(b"[::1]:443")
 
 
 @pytest.fixture
