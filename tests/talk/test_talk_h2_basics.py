@@ -25,7 +25,7 @@ from frames import (
 )
 from stage import DATE
 
-from proxy.downstream.h2 import connection
+from proxy.downstream.h2 import engines
 from proxy.downstream.h2.engines import ENGINES
 
 KEPT2 = SOLO2.replace("buffering = false", "buffering = true")
@@ -33,7 +33,7 @@ KEPT2 = SOLO2.replace("buffering = false", "buffering = true")
 
 @pytest.fixture(params=sorted(ENGINES))
 def engine(request, monkeypatch):
-    monkeypatch.setattr(connection, "best", lambda: ENGINES[request.param])
+    monkeypatch.setattr(engines, "ENGINES", {request.param: ENGINES[request.param]})
     return request.param
 
 
@@ -186,15 +186,100 @@ def test_cookies_are_one(door, client):
     door.backend().answers()
 
 
+def test_an_error_ends_no_connection(opened, engine):
+    """As nginx has it: with HTTP/1.1 it would end behind each of these."""
+    text = SOLO2.replace('upstream = "app"', 'upstream = "app"\nerror_pages = [{ status = [413, 500], to = "/oops" }]')
+    door = opened(text.replace("[site.all]", "[site.all]\nmax_body = 10") + '[http]\ndialect = "nginx"\n')
+    client = enter(door)
+    client.ask(1, (*POST, ("content-length", "11")), end=False)
+    client.alive()
+    client.ask(3)
+    client.alive()
+
+
+def test_a_connection_that_has_had_enough_requests_is_drained(opened, engine):
+    door = opened(SOLO2 + "[http]\nmax_requests = 2\n")
+    client = enter(door)
+    client.ask(1)
+    client.ask(3)
+    for wire in door.backend().wires:
+        wire.says(b"HTTP/1.1 200 OK\r\n%bContent-Length: 1\r\n\r\nx" % DATE)
+    door.wait(2)
+    assert client.farewell() == 0 and client.ends == {1, 3} and client.ended
+
+
+def test_what_was_configured(opened, engine):
+    door = opened(SOLO2 + '[http]\nstreams = 2\n[http2]\nwindow = "128k"\nresets = 10\ncontrol = 100\n')
+    client = enter(door)
+    for stream in (1, 3, 5):
+        client.ask(stream)
+    assert client.reset(5) == 7 and client.reset(3) is None
+    client.says(frame(PING, 0, 0, b"12345678") * 98)
+    client.alive()
+    client.says(frame(PING, 0, 0, b"12345678") * 10)
+    client.broken(11)
+    counts = door.runtime.ledger.http2
+    assert (counts.connections, counts.streams, counts.refused, counts.goaways) == (1, 2, 1, 1)
+    assert counts.floods["control"] == 1
+
+
+def test_a_client_that_takes_the_last_of_an_answer_slowly(door, engine):
+    """What is whole in the engine is not given up while its client takes enough of it."""
+    client = enter(door, struct.pack(">HI", 4, 0))
+    client.ask()
+    door.backend().answers(b"x" * 60_000)
+    for _ in range(30):
+        client.send(WINDOW, 0, 1, struct.pack(">I", 2000))
+        client.look()
+        door.wait(3)
+    assert client.status() == 200 and client.bodies[1] == b"x" * 60_000
+
+
+def test_what_is_neither_protocol(door, engine):
+    """RFC 9113 section 3.4: without a word, since nobody knows what would be understood."""
+    for words in (b"\x16\x03\x01", b"PRI * HTTP/2.0\r\n\r\nXX", b"GET /\r\n", b"HELLO THERE\r\n", b"\0" * 24):
+        one = type(enter(door))(door, door.runtime.listeners["web"].made(None), peername=("192.0.2.8", 1))
+        door.clients.append(one)
+        one.protocol.connection_made(one)
+        one.says(words)
+        assert one.ended and not one.heard()
+
+
 def test_what_is_over_the_limit(opened, engine):
     door = opened(SOLO2.replace("[site.all]", "[site.all]\nmax_body = 10"))
     client = enter(door)
     client.ask(1, (*POST, ("content-length", "11")), end=False)
     client.look()
-    assert client.status(1) == 413 and client.reset(1) == NO_ERROR
+    assert client.status(1) == 413 and client.reset(1) is None
+    client.give(1, b"x" * 4, end=False)
+    assert client.reset(1) is None, "it may not have read its answer"
+    door.wait(2)
+    assert client.reset(1) == NO_ERROR
     client.ask(3, POST, end=False)
     client.give(3, b"x" * 11, end=False)
     assert client.status(3) == 413
+    client.alive()
+
+
+def test_the_rest_of_a_body_that_nobody_wants(opened, engine):
+    """It is read and dropped, for a while, however much it is; then there is no need for a reset."""
+    door = opened(SOLO2.replace("[site.all]", "[site.all]\nmax_body = 10"))
+    client = enter(door)
+    client.ask(1, POST, end=False)
+    client.give(1, b"x" * 11, end=False)
+    for _ in range(30):
+        client.give(1, b"x" * 10000, end=False)
+    client.give(1, b"x")
+    client.ask(3, POST, end=False)
+    client.give(3, b"x" * 11, end=False)
+    client.send(HEADERS, END | 4, 3, literals((("x-sum", "1"),)))
+    client.ask(5, POST, end=False)
+    client.give(5, b"x" * 11, end=False)
+    for _ in range(8):
+        client.give(5, b"x", end=False)
+        door.wait(0.9)
+    assert [client.status(one) for one in (1, 3, 5)] == [413] * 3
+    assert [client.reset(one) for one in (1, 3, 5)] == [None, None, NO_ERROR]
     client.alive()
 
 
@@ -382,6 +467,7 @@ def test_settings_say_what_we_are(door, engine):
     client.says(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS))
     client.look()
     said = dict(struct.iter_unpack(">HI", client.frames[0][3]))
+    assert said.get(1, 4096) == 4096, "what decoders are told of"
     assert said[3] == 100 and said[4] == 65536 and said[8] == 1 and said[6] == 65536
     assert (SETTINGS, ACK, 0, b"") in client.frames
 

@@ -29,13 +29,13 @@ from frames import (
 )
 from stage import DATE
 
-from proxy.downstream.h2 import connection
+from proxy.downstream.h2 import engines
 from proxy.downstream.h2.engines import ENGINES
 
 
 @pytest.fixture(params=sorted(ENGINES))
 def engine(request, monkeypatch):
-    monkeypatch.setattr(connection, "best", lambda: ENGINES[request.param])
+    monkeypatch.setattr(engines, "ENGINES", {request.param: ENGINES[request.param]})
     return request.param
 
 
@@ -179,7 +179,7 @@ def test_the_same_without_haste(door):
 def test_windows_of_a_download_are_no_flood(door):
     client = enter(door)
     client.ask()
-    size = 20_000_000
+    size = 4_000_000
     backend = door.backend().wire
     backend.says(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (DATE, size))
     for _ in range(size // 20000):
@@ -233,6 +233,39 @@ def test_a_preface_that_does_not_come(door, engine):
     other.says(b"PRI * HTTP/2.0\r\n")
     door.wait(15)
     assert other.ended
+
+
+HALF_BLOCK = frame(HEADERS, END, 3, BLOCK[:9])
+HALF_FRAME = frame(HEADERS, END | WHOLE, 3, BLOCK)[:20]
+HALF_HEADER = frame(HEADERS, END | WHOLE, 3, BLOCK)[:5]
+
+
+@pytest.mark.parametrize("half", (HALF_BLOCK, HALF_FRAME, HALF_HEADER), ids=("block", "frame", "frame's header"))
+@pytest.mark.parametrize("busy", (True, False))
+def test_half_of_what_is_to_be_whole(door, half, busy):
+    """A head has its time, however busy other streams are, and bodies that come meanwhile are no excuse."""
+    client = enter(door)
+    if busy:
+        client.ask(1)
+    client.says(half)
+    door.wait(9)
+    assert not client.ended
+    door.wait(2)
+    client.broken(CALM)
+    assert door.runtime.ledger.http2.floods["timeout"] == 1 and len(door.finished) == busy
+
+
+def test_halves_that_follow_each_other_are_no_half(door):
+    client = enter(door)
+    client.ask(1, POST, end=False)
+    words = frame(DATA, 0, 1, b"x" * 9000)
+    client.says(words[:4])
+    for _ in range(40):
+        door.wait(0.5)
+        client.says(words[4:] + words[:4])
+    client.says(words[4:] + frame(DATA, END, 1, b""))
+    door.backend().answers()
+    assert client.status() == 200
 
 
 def test_settings_that_are_not_acknowledged(door):

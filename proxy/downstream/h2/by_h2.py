@@ -1,4 +1,4 @@
-"""The engine on `jh2`, or on `h2` where that is missing: HTTP/2 in Python, the careful one.
+"""The engines on `jh2` and on `h2`, which have one interface: HTTP/2 in Python, the careful ones.
 
 Rules: see `engine`. The library keeps no queue of bodies, so windows are looked at here, a part of each stream in
 turn. Of the rules of messages it judges none: `http.streams` does. It takes a GOAWAY for the end of everything, so we
@@ -7,33 +7,61 @@ write our own.
 
 from __future__ import annotations
 
+import importlib
 import struct
+from functools import partial
 from typing import Any, Final
 
-try:
-    from jh2 import config, connection, errors, events, exceptions, settings
-
-    NAME: Final = "jh2"
-except ImportError:
-    from h2 import config, connection, errors, events, exceptions, settings
-
-    NAME: Final = "h2"  # type: ignore[misc]
-
-from proxy.downstream.h2.engine import LARGEST_HEAD, SETTINGS, TOGETHER, Hearer, goaway
+from proxy.downstream.h2.engine import LARGEST_HEAD, LARGEST_WINDOW, Hearer, Make, Terms, goaway
+from proxy.http.blocks import lawful
 from proxy.http.streams import Fields
 
-CONFIGURATION: Final = config.H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    validate_inbound_headers=False,
-    normalize_inbound_headers=False,
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)
 WORDS: Final = {"Error decoding header block": 0x9, "ack frame": 0x6, "ACK frame": 0x6}
 """What its errors say, and the code (RFC 9113 section 7) that there should be for it at the end of its last frame."""
+TABLE_SIZE, MOST = 0x1, 0x3  # HEADER_TABLE_SIZE, of which jh2 would offer more, and MAX_CONCURRENT_STREAMS
 TABLE: Final = 4096  # bytes of compression state
 SMALLEST: Final = 65535  # the window that a connection begins with
+
+
+class Library:
+    """The parts of `jh2` or `h2` that we need, and how its connections are set up. ImportError when it is missing."""
+
+    def __init__(self, name: str) -> None:
+        self.config: Any = importlib.import_module(f"{name}.config")
+        self.connection: Any = importlib.import_module(f"{name}.connection")
+        self.errors: Any = importlib.import_module(f"{name}.errors")
+        self.events: Any = importlib.import_module(f"{name}.events")
+        self.exceptions: Any = importlib.import_module(f"{name}.exceptions")
+        self.settings: Any = importlib.import_module(f"{name}.settings")
+        self.lenient = name == "jh2"  # in what it takes for compressed fields
+        self.configuration = self.config.H2Configuration(
+            client_side=False,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+
+    def settled(self, values: dict[int, int]) -> Any:
+        """Settings of ours."""
+        code = self.settings.SettingCodes
+        return self.settings.Settings(client=False, initial_values={code(key): one for key, one in values.items()})
+
+
+class Strict:
+    """A decoder of compressed fields that takes none that are not lawful."""
+
+    def __init__(self, decoder: Any, error: type[Exception]) -> None:
+        self._decoder = decoder
+        self._error = error
+
+    def decode(self, block: bytes, raw: bool) -> Any:
+        """The fields of a block."""
+        found = self._decoder.decode(block, raw=raw)
+        if not lawful(bytes(block), found):
+            raise self._error("Error decoding header block: it is not lawful")
+        return found
 
 
 class Waiting:
@@ -51,38 +79,41 @@ class Waiting:
 class H2Engine:
     """One connection."""
 
-    __slots__ = ("_connection", "_extra", "_hearer", "_waiting", "over")
+    __slots__ = ("_connection", "_extra", "_hearer", "_library", "_waiting", "over")
 
-    def __init__(self, hearer: Hearer) -> None:
+    def __init__(self, hearer: Hearer, terms: Terms, library: Library) -> None:
         self._hearer = hearer
+        self._library = library
         self.over = False
         self._extra = b""
         self._waiting: dict[int, Waiting] = {}
-        self._connection: Any = connection.H2Connection(config=CONFIGURATION)
-        self._connection.local_settings = settings.Settings(
-            client=False, initial_values={settings.SettingCodes(code): value for code, value in SETTINGS.items()}
-        )
+        self._connection: Any = library.connection.H2Connection(config=library.configuration)
+        self._connection.local_settings = library.settled(terms.settings | {TABLE_SIZE: TABLE})
         self._connection.max_inbound_frame_size = self._connection.local_settings.max_frame_size
         self._connection.decoder.max_header_list_size = LARGEST_HEAD
         self._connection.decoder.max_allowed_table_size = TABLE
+        if library.lenient:
+            self._connection.decoder = Strict(self._connection.decoder, library.exceptions.ProtocolError)
         self._connection.initiate_connection()
-        self._connection.increment_flow_control_window(TOGETHER - SMALLEST)
+        # It would end the connection for a stream too many, which may be older than what we say of that: we refuse it.
+        self._connection.local_settings = library.settled(terms.settings | {TABLE_SIZE: TABLE, MOST: LARGEST_WINDOW})
+        self._connection.increment_flow_control_window(max(1, terms.together - SMALLEST))
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
         try:
             found = self._connection.receive_data(data)
-        except exceptions.H2Error as error:
+        except self._library.exceptions.H2Error as error:
             self.over = True
             last = self._connection.data_to_send() or b""
             code = next((code for words, code in WORDS.items() if words in f"{error} {error.__context__}"), None)
             self._extra += last if code is None else last[:-4] + struct.pack(">I", code)
             return
         except Exception:  # of a library below it
-            self.leave(errors.ErrorCodes.INTERNAL_ERROR, 0)
+            self.leave(self._library.errors.ErrorCodes.INTERNAL_ERROR, 0)
             self.over = True
             return
-        hearer = self._hearer
+        hearer, events = self._hearer, self._library.events
         for event in found:
             kind = type(event)
             if kind is events.RequestReceived:
@@ -101,7 +132,9 @@ class H2Engine:
             elif kind is events.SettingsAcknowledged:
                 hearer.agreed()
             elif kind is events.ConnectionTerminated:
-                self._connection.state_machine.state = connection.ConnectionState.SERVER_OPEN  # streams are finished
+                self._connection.state_machine.state = (
+                    self._library.connection.ConnectionState.SERVER_OPEN
+                )  # streams are finished
 
     def output(self, most: int) -> bytes:
         """What is to be sent next: what the library has, and bodies as far as their windows are open."""
@@ -137,7 +170,7 @@ class H2Engine:
                 lines.send_headers(number, waiting.trailers, end_stream=True)
             if not rest:
                 del self._waiting[number]
-        except exceptions.H2Error:
+        except self._library.exceptions.H2Error:
             self._waiting.pop(number, None)
         return True
 
@@ -145,7 +178,7 @@ class H2Engine:
         """Send the head of a response."""
         try:
             self._connection.send_headers(number, fields, end_stream=end)
-        except exceptions.H2Error:
+        except self._library.exceptions.H2Error:
             return
 
     def interim(self, number: int, fields: Fields) -> None:
@@ -172,14 +205,14 @@ class H2Engine:
         self._waiting.pop(number, None)
         try:
             self._connection.reset_stream(number, error_code=code)
-        except exceptions.H2Error:
+        except self._library.exceptions.H2Error:
             return
 
     def taken(self, number: int, size: int) -> None:
         """As many more may come."""
         try:
             self._connection.acknowledge_received_data(size, number)
-        except (exceptions.H2Error, ValueError):
+        except (self._library.exceptions.H2Error, ValueError):
             return
 
     def queued(self, number: int) -> int:
@@ -187,8 +220,17 @@ class H2Engine:
         waiting = self._waiting.get(number)
         return waiting.size if waiting is not None else 0
 
+    def room(self, number: int) -> int:
+        """The library looks after that itself."""
+        return -1
+
     def leave(self, code: int, last: int, words: bytes = b"") -> None:
         """Tell the client that no stream behind `last` is served."""
         self._extra += goaway(code, last, words)
         if code:
             self.over = True
+
+
+def engine_of(name: str) -> Make:
+    """The one on this library."""
+    return partial(H2Engine, library=Library(name))

@@ -6,9 +6,9 @@ of requests that are malformed, of which we hear as `gone`.
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 
-import ngh2
 from ngh2 import (
     Configuration,
     Connection,
@@ -29,23 +29,24 @@ from proxy.downstream.h2.engine import (
     LARGEST_HEAD,
     MOST_FIELDS,
     PROTOCOL_ERROR,
-    SETTINGS,
-    TOGETHER,
     Hearer,
+    Make,
+    Terms,
     goaway,
 )
-from proxy.http.gate import CONTROL_BURST, MOST_PARTS
+from proxy.http.gate import MOST_PARTS
 from proxy.http.streams import Fields
 
-NAME: Final = f"ngh2 {ngh2.__version__}"
 CONFIGURATION: Final = Configuration(
     auto_window_update=False,
-    max_outbound_ack=CONTROL_BURST,
+    max_outbound_ack=1000,
     max_continuations=MOST_PARTS,
     max_inbound_header_list_size=LARGEST_HEAD,
     max_inbound_header_count=MOST_FIELDS,
 )
+MOST_STREAMS: Final = 0x3  # MAX_CONCURRENT_STREAMS
 EVER: Final = (1 << 31) - 1
+SMALLEST: Final = 65535  # the window that a connection begins with
 
 
 class Ngh2Engine:
@@ -53,15 +54,17 @@ class Ngh2Engine:
 
     __slots__ = ("_broken", "_connection", "_extra", "_hearer", "_reset", "over")
 
-    def __init__(self, hearer: Hearer) -> None:
+    def __init__(self, hearer: Hearer, terms: Terms) -> None:
         self._hearer = hearer
         self._reset = 0  # the stream that the client has reset just now
         self._broken = False
-        self._extra = b""  # what is sent when it is
         self.over = False
         self._connection: Any = Connection(Role.SERVER, CONFIGURATION)
-        self._connection.initiate_connection(SETTINGS)
-        self._connection.set_local_window_size(TOGETHER)
+        # It would end the connection for one stream too many: so it is told of more than the client is, and we refuse.
+        self._connection.initiate_connection(terms.settings | {MOST_STREAMS: EVER})
+        self._connection.set_local_window_size(max(SMALLEST, terms.together))
+        more, fewer = (struct.pack(">HI", MOST_STREAMS, most) for most in (EVER, terms.streams))
+        self._extra = self._connection.data_to_send().replace(more, fewer, 1)  # what goes out first
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -80,10 +83,10 @@ class Ngh2Engine:
         """The library gives up: what it has to say still goes out, and if that is nothing, a word of ours."""
         self.over = True
         try:
-            self._extra = self._connection.data_to_send()
+            last = self._connection.data_to_send()
         except NGH2Error:
-            self._extra = b""
-        self._extra = self._extra or goaway(code, 0)
+            last = b""
+        self._extra += last or goaway(code, 0)
         self._broken = True
 
     def _tell(self, events: list[Any]) -> None:
@@ -107,7 +110,7 @@ class Ngh2Engine:
 
     def output(self, most: int) -> bytes:
         """What is to be sent next."""
-        if self._broken:
+        if self._extra or self._broken:
             extra, self._extra = self._extra, b""
             return extra
         try:
@@ -170,6 +173,13 @@ class Ngh2Engine:
         except NGH2Error:
             return 0
 
+    def room(self, number: int) -> int:
+        """Bytes that the client's window of a stream has room for."""
+        try:
+            return self._connection.stream_remote_window_size(number)  # type: ignore[no-any-return]
+        except NGH2Error:
+            return -1
+
     def leave(self, code: int, last: int, words: bytes = b"") -> None:
         """Tell the client that no stream behind `last` is served."""
         try:
@@ -181,3 +191,8 @@ class Ngh2Engine:
                 self._connection.send_goaway(code, last_stream_id=last, debug_data=words)
         except NGH2Error:
             self.over = True
+
+
+def engine_of(name: str) -> Make:
+    """This one."""
+    return Ngh2Engine

@@ -1,7 +1,9 @@
 """Which protocol a connection speaks: HTTP/2 where its TLS agreed on that (RFC 9113 section 3.2), or where it begins
 with the preface of HTTP/2 on a plain port (section 3.3); else HTTP/1.1.
 
-Rules: the first byte that is not the preface's decides, so a connection of HTTP/1.1 loses nothing by the look.
+Rules: the first byte that is not the preface's decides, so a connection of HTTP/1.1 loses nothing by the look. What is
+neither is closed without a word (section 3.4), since nobody knows what its client would understand; but where we read
+as nginx does, HTTP/1.1 answers it.
 """
 
 from __future__ import annotations
@@ -62,6 +64,9 @@ class Choice:
         self._begun = data = self._begun + data
         if len(data) < len(PREFACE) and PREFACE.startswith(data):
             return
+        if self._neither(data):
+            transport.close()
+            return
         heir: Any = self._connection
         if data.startswith(PREFACE):
             heir = Http2(self._listener)
@@ -71,6 +76,13 @@ class Choice:
         self._listener.replace(self, heir)
         heir.begin(transport, self.client)
         heir.data_received(data)
+
+    def _neither(self, begun: bytes) -> bool:
+        """Whether this begins neither protocol."""
+        if begun.startswith(PREFACE) or self._listener.reader.dialect.lenient:
+            return False
+        line, end, _ = begun.lstrip(b"\r\n").partition(b"\n")
+        return b" HTTP/1." not in line if end else bool(line) and not line[:1].isalpha()
 
     def eof_received(self) -> bool:
         """The client sends no more."""

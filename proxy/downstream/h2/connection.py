@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -17,19 +18,17 @@ from proxy.clock import NEVER
 from proxy.downstream.h1 import OPTIONS
 from proxy.downstream.h2.engine import (
     ENHANCE_YOUR_CALM,
-    MOST_STREAMS,
     NO_ERROR,
     REFUSED_STREAM,
     SETTINGS_TIMEOUT,
     Engine,
 )
-from proxy.downstream.h2.engines import best
 from proxy.downstream.h2.outlet import Outlet
 from proxy.downstream.h2.stream import Stream
-from proxy.downstream.leave import Leave, reset
+from proxy.downstream.leave import LINGER, Leave, reset
 from proxy.downstream.slow import PART
 from proxy.exchange import Exchange
-from proxy.http.gate import PREFACE
+from proxy.http.gate import FRAME, PREFACE
 from proxy.http.message import NOTHING
 from proxy.http.streams import Fields, fields_of
 from proxy.parties import Client, Connection
@@ -49,20 +48,22 @@ log = logging.getLogger("frontgate")
 class Http2(Outlet):
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
-    __slots__ = ("_come", "_date", "_dated", "_facts", "_last", "client", "proxied", "requests")
+    __slots__ = ("_begun", "_come", "_date", "_dated", "_facts", "_last", "_most", "client", "proxied", "requests")
 
     options = OPTIONS
 
     def __init__(self, listener: Listener) -> None:
-        super().__init__(listener)
-        make = best()
-        assert make is not None, "a listener speaks HTTP/2 without an engine"
+        terms = listener.terms
+        assert terms is not None, "a listener speaks HTTP/2 without an engine"
+        super().__init__(listener, terms)
         self.client: Client
         self.proxied: Proxied | None = None
         self.requests = 0
-        self.engine: Engine = make(self)
+        self.engine: Engine = terms.make(self, terms)
+        self._most = terms.streams
         self._last = 0  # the last stream that was served
         self._come = 0 if listener.reader.dialect.lenient else len(PREFACE) + 1  # bytes, while the first matter
+        self._begun = NEVER  # since when a frame or a block is not whole
         self._facts: Connection | None = None
         self._date = b""
         self._dated: Fields = ()
@@ -74,8 +75,10 @@ class Http2(Outlet):
         self.transport = transport
         transport.set_write_buffer_limits(high=PART, low=PART // 4)
         self.client = client if self.proxied is None else self.listener.introduced(client, self.proxied)
-        self.due = self.clock.now + self.listener.timeouts.client_header
+        self._rest = self.clock.now + self.listener.timeouts.client_header
         self._agree = self.clock.now + AGREE
+        self.due = self.next_due()
+        self.counts.connections += 1
         if self.listener.remembers:
             self.facts(0)
         self.flush()
@@ -103,13 +106,15 @@ class Http2(Outlet):
         """The client does not keep up."""
         self._blocked = True
         if not self._streams:
-            self.due = self.clock.now + self.listener.timeouts.send
+            self._rest = self.clock.now + self.listener.timeouts.send
+            self.due = self.next_due()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._blocked = False
         if not self._streams:
-            self.due = self.clock.now + self.listener.timeouts.client_idle
+            self._rest = self.clock.now + self.listener.timeouts.client_idle
+            self.due = self.next_due()
         self.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -119,18 +124,37 @@ class Http2(Outlet):
             return
         if self._come <= len(PREFACE):
             data = self._opened(data)
-        if not self._gate.look(data, now):
-            self._end(self._gate.wrong or ENHANCE_YOUR_CALM)
+        gate = self._gate
+        if not gate.look(data, now):
+            self._end(gate.wrong or ENHANCE_YOUR_CALM)
             return
+        if gate.since != self._begun:  # both are NEVER, nearly always
+            self._begun = gate.since
+            self._midway = gate.since + self.listener.timeouts.client_header
+            self.due = min(self.due, self._midway)
         self._feeding = True
-        self.engine.feed(data)
+        if gate.wide:
+            self._widened(data, gate.wide)
+        else:
+            self.engine.feed(data)
         self._feeding = False
-        if self._gate.flood:
+        if gate.flood:
             self._end(ENHANCE_YOUR_CALM)
         else:
-            if not self._streams and self.due == NEVER:
-                self.due = now + self.listener.timeouts.client_idle
             self.flush()
+
+    def _widened(self, data: bytes, wide: list[tuple[int, int, int]]) -> None:
+        """Feed what may open windows too wide: that is an error of the stream alone (RFC 9113 section 6.9.1)."""
+        done = 0
+        for at, number, wider in wide:
+            self.engine.feed(data[done:at])
+            done = at
+            if number in self._gate.spared:  # it is closed as soon as that is said
+                done += FRAME + 4
+            elif number in self._streams and self.engine.room(number) + wider > EVER:
+                done += FRAME + 4
+                self._streams[number].burst()
+        self.engine.feed(data[done:])
 
     def _opened(self, data: bytes) -> bytes:
         """The first bytes, as nginx takes them: without SETTINGS behind the preface."""
@@ -142,7 +166,9 @@ class Http2(Outlet):
 
     def _end(self, code: int) -> None:
         """The client does what none may, or what none needs to."""
+        self.counts.goaways += 1
         if self._gate.flood:
+            self.counts.flood(self._gate.flood)
             log.warning("a flood of HTTP/2 frames (%s) from %s: closed", self._gate.flood, self.client.address.decode())
         self.engine.leave(code, self._last)
         self.flush()
@@ -155,14 +181,16 @@ class Http2(Outlet):
         listener = self.listener
         if self._gate.flood or self.transport is None:
             return
-        if self._farewell <= 0.0 or len(self._streams) >= MOST_STREAMS:
+        if self._farewell <= 0.0 or len(self._streams) + len(self._closing) + len(self._unread) >= self._most:
             self.engine.reset(number, REFUSED_STREAM)
             self._gate.reset(self.clock.now)
+            self.counts.refused += 1
             return
         self._last = number
         self.requests += 1
+        self.counts.streams += 1
         if not self._streams:
-            self.due = min(self._agree, self._farewell or NEVER)
+            self.due = min(self._agree, self._farewell or NEVER, self._midway)
         head = listener.streams.read(fields, end)
         self._streams[number] = stream = Stream(self, number)
         if head is None:
@@ -186,23 +214,37 @@ class Http2(Outlet):
         stream = self._streams.get(number)
         if stream is not None:
             stream.came(data, end)
-        elif data:  # of a request that is answered already
-            self.engine.taken(number, len(data))
+        else:
+            self._drop(number, len(data), end)
+
+    def _drop(self, number: int, size: int, end: bool) -> None:
+        """More of a body that nobody wants."""
+        self.engine.taken(number, size)
+        rest = self._unread.get(number)
+        if rest is not None and end:
+            del self._unread[number]
+            self._gate.close(number)
+        elif rest is not None:
+            rest.until = min(self.clock.now + LINGER, rest.most)
 
     def trailed(self, number: int, fields: Fields) -> None:
         """The end of a request."""
         stream = self._streams.get(number)
         if stream is not None:
             stream.came(b"", True, fields)
+        else:
+            self._drop(number, 0, True)
 
     def gone(self, number: int, code: int, ours: bool) -> None:
         """A stream was reset; by whomever, it counts, unless it was we who wanted it."""
         self._closing.pop(number, None)
         self._lingering.pop(number, None)
+        self._unread.pop(number, None)
         if not ours:
-            self._gate.close(number)
-        if number not in self._gate.spared:
+            self.counts.resets_client += 1
+        elif number not in self._gate.spared:
             self._gate.reset(self.clock.now)
+            self.counts.resets_own += 1
         stream = self._streams.get(number)
         if stream is not None:
             stream.gone()
@@ -251,18 +293,18 @@ class Http2(Outlet):
             self.flush()
             if self.transport is None:
                 return
-        if now >= self._agree:
-            self._end(SETTINGS_TIMEOUT)
+        if now >= self._agree or now >= self._midway:
+            self.counts.flood("timeout")
+            self._end(SETTINGS_TIMEOUT if now >= self._agree else ENHANCE_YOUR_CALM)
             return
         self.give_up(now)
         for stream in list(self._streams.values()):
             if stream.due <= now:
                 stream.expired(now)
-        if not self._streams and not self._lingering and self.due <= now:
+        if not (self._streams or self._lingering or self._unread) and self._rest <= now:
             self._idle()
             return
-        waits = [stream.due for stream in self._streams.values()]
-        self.due = min((self._farewell or NEVER, self._agree, *waits, *self._lingering.values()), default=NEVER)
+        self.due = self.next_due()
         self.flush()
 
     def _idle(self) -> None:
@@ -287,6 +329,16 @@ class Http2(Outlet):
         self.flush_soon()
 
     @property
+    def busy(self) -> int:
+        """How many exchanges it has."""
+        return len(self._streams)
+
+    @property
+    def streams(self) -> Iterable[Stream]:
+        """Those that are open."""
+        return self._streams.values()
+
+    @property
     def idle(self) -> bool:
         """Whether it has no exchange."""
         return not self._streams
@@ -299,10 +351,10 @@ class Http2(Outlet):
     @property
     def idle_since(self) -> float:
         """Since when there has been no request; NEVER while there is one."""
-        if self._streams or self._lingering or self.transport is None or self._blocked:
+        if self._streams or self._lingering or self._unread or self.transport is None or self._blocked:
             return NEVER
         timeouts = self.listener.timeouts
-        return self.due - (timeouts.client_idle if self.served else timeouts.client_header)
+        return self._rest - (timeouts.client_idle if self.served else timeouts.client_header)
 
     @property
     def reading(self) -> bool:

@@ -9,21 +9,47 @@ adapter.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from proxy.http.gate import GOAWAY
 from proxy.http.streams import Fields
 
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR = 0x0, 0x1, 0x2
+FLOW_CONTROL_ERROR = 0x3
 SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x4, 0x7, 0x8, 0xB
 
-MOST_STREAMS: Final = 100  # at a time
-WINDOW: Final = 65536  # bytes of a request's body that may come before somebody takes them
-TOGETHER: Final = MOST_STREAMS * WINDOW  # of all, so that one that is held holds no other
 MOST_FIELDS: Final = 1000  # of a block that is read at all; what a request may have is said by `StreamReader`
 LARGEST_HEAD: Final = 65536  # bytes of one, decoded
-SETTINGS: Final = {0x3: MOST_STREAMS, 0x4: WINDOW, 0x6: LARGEST_HEAD, 0x8: 1}
-"""MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE, ENABLE_CONNECT_PROTOCOL (RFC 8441)."""
+LARGEST_WINDOW: Final = (1 << 31) - 1
+Make = Callable[["Hearer", "Terms"], "Engine"]
+
+
+class Terms:
+    """What clients of a listener are granted: `streams` at a time, `window` bytes of each request's body that may come
+    before somebody takes them, and by the connection so many `control` frames and `resets` of streams at once, a tenth
+    of that a second. `make` makes the engine."""
+
+    __slots__ = ("control", "make", "resets", "streams", "window")
+
+    def __init__(
+        self, make: Make, streams: int = 100, window: int = 65536, control: int = 1000, resets: int = 200
+    ) -> None:
+        self.make = make
+        self.streams = streams
+        self.window = window
+        self.control = control
+        self.resets = resets
+
+    @property
+    def together(self) -> int:
+        """The window of all streams, so wide that one that is held holds no other."""
+        return min(self.streams * self.window, LARGEST_WINDOW)
+
+    @property
+    def settings(self) -> dict[int, int]:
+        """MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_HEADER_LIST_SIZE, ENABLE_CONNECT_PROTOCOL (RFC 8441)."""
+        return {0x3: self.streams, 0x4: self.window, 0x6: LARGEST_HEAD, 0x8: 1}
 
 
 def goaway(code: int, last: int, words: bytes = b"") -> bytes:
@@ -82,6 +108,9 @@ class Engine(Protocol):
 
     def queued(self, number: int) -> int:
         """Bytes of a response's body that wait here."""
+
+    def room(self, number: int) -> int:
+        """Bytes of a response's body that the client's window of a stream has room for; -1: that is not known here."""
 
     def leave(self, code: int, last: int, words: bytes = b"") -> None:
         """Tell the client (GOAWAY) that no stream behind `last` is served."""

@@ -1,18 +1,17 @@
 """One stream of HTTP/2 (RFC 9113 section 8), a Downstream: to all above it, it is what a connection of HTTP/1.1 is.
 
-Rules: nothing is sent on a stream that is `closed`. What a client's windows have no room for waits in the engine, up
-to PART bytes, and then in a `SlowClient`, whose transport is the stream itself; so a slow stream is looked after as a
-slow connection is, and holds no other. A stream that is over lets go of its exchange before anybody hears of the next.
+Rules: nothing is sent on a stream that is `closed`. A stream that is over lets go of its exchange before anybody hears
+of the next. How an answer goes out is its base's affair.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from proxy import engine, faults
 from proxy.clock import NEVER
-from proxy.downstream.h2.engine import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
-from proxy.downstream.slow import PART, SlowClient, pour
+from proxy.downstream.h2.engine import CANCEL, FLOW_CONTROL_ERROR, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
+from proxy.downstream.h2.sending import Sending
 from proxy.downstream.upload import Upload
 from proxy.exchange import Exchange
 from proxy.http.body import StreamBody
@@ -29,35 +28,19 @@ if TYPE_CHECKING:
 CONTINUE = ((b":status", b"100"),)
 
 
-class Stream:
-    """A stream, from its request until its exchange is over. `due`: when something has to have come."""
+class Stream(Sending):
+    """A stream, from its request until its exchange is over."""
 
-    __slots__ = (
-        "_ahead", "_body", "_credit", "_ending", "_held", "_http2", "_live", "_mute", "_order", "_over", "_slow",
-        "_trailers", "_tunnel", "_upload", "_written", "clock", "closed", "due", "exchange", "number"
-    )  # fmt: skip
+    __slots__ = ("_ahead", "_body", "_credit", "_mute", "_order", "_tunnel")
 
     def __init__(self, http2: Http2, number: int) -> None:
-        self._http2 = http2
-        self.number = number
-        self.clock = http2.clock
-        self.due = NEVER
-        self.closed = False  # nothing can be sent: it was reset, or its connection is gone
-        self.exchange: Exchange | None = None
+        super().__init__(http2, number)
         self._order = http2.requests
-        self._upload: Upload | None = None
         self._body: StreamBody | None = None
-        self._slow: SlowClient | None = None  # while its client does not take what it gets
         self._ahead = b""  # of a tunnel, what has come before it was there
         self._credit = 0  # bytes that came and that nobody has taken
-        self._held = False  # nothing more is wanted
-        self._live = False  # the answer is not to be kept for a slow client
         self._tunnel = False
         self._mute = False  # the request is malformed: no answer but a reset
-        self._over = False  # the end of the answer has been given to the engine
-        self._ending = False  # it is whole, and will be sent when the rest of it is
-        self._trailers: Fields = ()
-        self._written = 0  # bytes given to the engine, since it was last asked how many of them wait
 
     # --- what comes -----------------------------------------------------------------------------------------------
 
@@ -76,6 +59,8 @@ class Stream:
             exchange.upload_done = False
         if fault is not None:
             engine.failed(exchange, fault)
+        elif self._body is not None and not fields.length:  # a backend would take the head for all: it waits for END
+            self.accept(whole=True)
         elif last_hop:
             engine.reply(exchange, self._http2.options)
         else:
@@ -137,6 +122,13 @@ class Stream:
         self._http2.drop(self)
         self.leave()
 
+    def burst(self) -> None:
+        """The client has opened its window wider than any may be."""
+        self.closed = True
+        self._http2.reset(self, FLOW_CONTROL_ERROR, True)
+        self._http2.drop(self)
+        self.leave()
+
     def leave(self) -> None:
         """The client has gone."""
         if self.exchange is not None:
@@ -157,12 +149,6 @@ class Stream:
         elif self._upload is not None:
             self._upload.fail(faults.BODY_TIMEOUT)
 
-    def wait_until(self, due: float) -> None:
-        """Look at it then."""
-        self.due = due
-        if due < self._http2.due:
-            self._http2.due = due
-
     # --- what the engine and links call -----------------------------------------------------------------------------
 
     @property
@@ -171,10 +157,11 @@ class Stream:
         return self._http2.facts(self._order)
 
     def last(self) -> None:
-        """The connection is to end, behind its other streams. What a client did wrong on one is no reason."""
-        exchange = self.exchange
-        if exchange is None or exchange.fault is None or exchange.fault.blame is not faults.CLIENT:
-            self._http2.drain()
+        """What goes wrong on one stream is no reason to end the others."""
+
+    def part(self) -> None:
+        """The connection is to end, behind its other streams."""
+        self._http2.drain()
 
     def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
         """Send a final response head with the first part of the body, or all of it."""
@@ -236,26 +223,6 @@ class Stream:
             self._send(exchange, body, True)
         else:
             self._http2.flush_soon()
-
-    def _send(self, exchange: Exchange, data: bytes, end: bool) -> None:
-        """Give it to the engine, or have it wait for a client that does not keep up."""
-        if len(data) > PART and self._slow is None:
-            data = pour(self, exchange, data, False)  # type: ignore[arg-type]  # of a transport it asks what we have
-        if self._slow is not None:
-            if data:
-                self._slow.add(data)
-            self._ending = end
-        elif self._trailers and end:
-            if data:
-                self._http2.engine.body(self.number, data, False)
-            self._http2.engine.trailers(self.number, self._trailers)
-            self._over = True
-        elif end:
-            self._http2.engine.body(self.number, data, True)
-            self._over = True
-        elif data:
-            self.write(data)
-        self._http2.flush_soon()
 
     def behind(self) -> bool:
         """Whether the client has still to take some of an answer that is whole."""
@@ -342,58 +309,3 @@ class Stream:
             http2.forget(self, -1)
         else:  # the rest of the request is not wanted (RFC 9113 section 8.1), once the answer is out
             http2.forget(self, PROTOCOL_ERROR if self._body is not None and self._body.failed else NO_ERROR)
-
-    # --- what a SlowClient takes for a transport ----------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        """Give the engine more of the body, and find out whether it goes out."""
-        http2 = self._http2
-        http2.engine.body(self.number, data, False)
-        self._written += len(data)
-        if self._written > PART:
-            http2.flush()
-            self._written = http2.engine.queued(self.number)
-            if self._written > PART and self not in http2.full:
-                http2.full.add(self)
-                self._pause()
-        http2.flush_soon()
-
-    def _pause(self) -> None:
-        """The client does not keep up."""
-        exchange = self.exchange
-        if self._slow is not None:  # it is being fed, and that made somebody send more
-            self._slow.wait()
-        elif exchange is not None and not self.closed:
-            kept = not self._live and exchange.route.response_buffering
-            spool = self._http2.listener.spool() if kept else None
-            self._slow = slow = SlowClient(self, exchange, spool)  # type: ignore[arg-type]
-            self.wait_until(self.clock.now + slow.patience)
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        exchange = self.exchange
-        self._written = 0
-        if exchange is None:
-            return
-        if self._slow is not None and not self._slow.feed():
-            if self._slow is not None:  # else the exchange is over
-                self._slow.wait()
-        else:
-            self._slow = None
-            upload = self._upload
-            waits = upload is not None and not exchange.upload_done and not self._held
-            self.wait_until(upload.patience() if upload is not None and waits else NEVER)
-
-    def get_write_buffer_size(self) -> int:
-        """Bytes of the body that the client's windows have no room for."""
-        return self._http2.engine.queued(self.number)
-
-    def _nothing(self, name: str) -> Any:
-        """Nothing of its own: what the kernel holds is the connection's."""
-        return None
-
-    get_extra_info = _nothing
-
-    def is_closing(self) -> bool:
-        """Whether nothing is sent any more."""
-        return self.closed
