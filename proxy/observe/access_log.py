@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from proxy.clock import Clock
 from proxy.exchange import Exchange
+from proxy.policy.tracing import trace_of
 
 # Rendered numbers, with the space behind them: a look-up instead of formatting a float (0.3 us) or an integer (0.1).
 SECONDS: Final = [b"%d.%03d " % divmod(milliseconds, 1000) for milliseconds in range(1000)]
@@ -94,7 +95,7 @@ def backends(exchange: Exchange) -> bytes:
 
 def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
     """Everything known about a finished exchange, times in seconds."""
-    fields, line = exchange.fields, exchange.line
+    fields, line, trace = exchange.fields, exchange.line, trace_of(exchange)
     connected, answered = exchange.connected, exchange.answered
     return {
         "time": round(clock.wall, 3),
@@ -119,4 +120,5 @@ def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
         "attempts": [backend.address for backend in exchange.tried],
         "limit": exchange.limit_status or None,
         "fault": exchange.fault.name if exchange.fault is not None else None,
+        **({} if trace is None else {"trace_id": trace.trace.decode(), "span_id": trace.span.decode()}),
     }

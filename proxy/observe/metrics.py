@@ -1,23 +1,30 @@
-"""Counts finished exchanges by site, and says what went wrong.
+"""Counts finished exchanges by route and backend, and says what went wrong.
 
 Rules: observers count in plain integers of this worker (a list cell costs 20 ns, a shared one 60), and `flush` adds
-them to the worker's row of the arena at each tick; so a scrape may be 0.1 s behind.
+them to the worker's row of the arena at each tick; so a scrape may be 0.1 s behind. What is counted by is bounded by
+the configuration: its sites, routes, upstreams and backends; methods that are known, and one word for all others.
 """
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from typing import Final
+from typing import Final, cast
 
 from proxy import faults
 from proxy.exchange import Exchange
 from proxy.faults import Fault
+from proxy.policy import attempts
+from proxy.policy.backend import Backend
+from proxy.policy.counts import BUCKET_NAMES as BUCKET_NAMES
+from proxy.policy.counts import BUCKETS as BUCKETS
+from proxy.policy.counts import CLASSES as CLASSES
+from proxy.policy.counts import WIDTH, BackendCounts, Times
 
-# Upper bounds in seconds, those that the Go and Python clients of Prometheus begin with.
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-BUCKET_NAMES: Final = (*map("{:g}".format, BUCKETS), "+Inf")
-CLASSES: Final = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
+METHOD_NAMES: Final = ("other", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+_OTHER: Final = 0
+_LAST: Final = 5
+_METHODS: Final = {name.encode(): place * len(CLASSES) for place, name in enumerate(METHOD_NAMES) if place}
 
 log = logging.getLogger("frontgate")
 
@@ -42,26 +49,68 @@ class FaultCounts:
         log.log(level, "%s: %s", fault.name, fault.reason, extra={"exchange": exchange})
 
 
-class SiteCounts:
-    """Counts of one site; an observer of its routes. Faults are passed on to those who count them."""
+class RouteCounts:
+    """Counts of one route, and of the backends that answered it; an observer. `requests` has a cell for each class of
+    status of each method. Faults are passed on to those who count them; `touched`: there is something to flush."""
 
-    __slots__ = ("bytes_in", "bytes_out", "classes", "durations", "faults", "seconds")
+    __slots__ = ("bytes_in", "bytes_out", "durations", "faults", "requests", "touched")
 
     def __init__(self, faults: FaultCounts) -> None:
         self.faults = faults
-        self.classes = [0] * len(CLASSES)
-        self.durations = [0] * len(BUCKET_NAMES)
-        self.seconds = 0.0
+        self.requests = [0] * (len(METHOD_NAMES) * len(CLASSES))
+        self.durations = Times()
         self.bytes_in = 0
         self.bytes_out = 0
+        self.touched = False
 
     def __call__(self, exchange: Exchange) -> None:
         """Count a finished exchange."""
-        seconds = exchange.finished - exchange.started
-        self.classes[exchange.status // 100] += 1
-        self.durations[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        started, finished = exchange.started, exchange.finished
+        seconds = finished - started
+        place = bisect_left(BUCKETS, seconds)
+        status = exchange.status // 100
+        if status > _LAST:  # a script may say anything up to 999
+            status = 0
+        self.requests[_METHODS.get(exchange.line.method, _OTHER) + status] += 1
+        times = self.durations
+        times.cells[place] += 1
+        times.seconds += seconds
         self.bytes_in += exchange.body_in
         self.bytes_out += exchange.body_out
+        self.touched = True
+        tried = exchange.tried
+        if tried:
+            backend: Backend = tried[-1]  # type: ignore[assignment]  # groups pick no others
+            counts = backend.counts
+            if counts is None:
+                pass
+            elif exchange.connected == started and exchange.answered == finished and exchange.source is None:
+                counts.plain[status * WIDTH + place] += 1  # on an idle link, and whole at once: all its times are one
+                counts.seconds += seconds
+                counts.touched = True
+            else:
+                count_attempts(exchange, counts)
+        elif exchange.course is not None:
+            count_attempts(exchange, None)
         if exchange.fault is not None:
             self.faults(exchange)
+
+    def classes(self) -> list[int]:
+        """Requests by class of status."""
+        return [sum(self.requests[place :: len(CLASSES)]) for place in range(len(CLASSES))]
+
+
+def count_attempts(exchange: Exchange, counts: BackendCounts | None) -> None:
+    """Count what the backends of an exchange have answered; `counts` are those of the last that its route has asked."""
+    course, connected, answered = exchange.course, exchange.connected, exchange.answered
+    if course is not None and course.attempts:
+        for one in attempts.all_of(exchange):
+            if one is not None and one.answered:
+                its = cast("Backend", one.backend).counts
+                if its is not None:
+                    since = max(one.connect, 0.0)
+                    header = max((one.response if one.header < 0.0 else one.header) - since, 0.0)
+                    its.answered(one.answered, header, max(one.response - since, header))
+    elif counts is not None and answered >= connected >= exchange.attempted > 0.0:
+        status = exchange.status if exchange.source is None else exchange.source.status
+        counts.answered(status, answered - connected, max(exchange.ended, answered) - connected)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.policy.template import Getter, Vocabulary
-from proxy.policy.variables import access, attempts, connection, files, heralded, proxied, request, response, tls
+from proxy.policy.variables import access, attempts, connection, files, heralded, proxied, request, response, tls, trace
 
 KNOWN: Final[Mapping[str, Getter]] = {
     **connection.KNOWN,
@@ -18,6 +18,7 @@ KNOWN: Final[Mapping[str, Getter]] = {
     **access.KNOWN,
     **files.KNOWN,
     **tls.KNOWN,
+    **trace.KNOWN,
 }
 
 PREFIXES: Final[Mapping[str, Callable[[str], Getter]]] = {
