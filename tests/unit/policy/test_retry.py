@@ -57,6 +57,18 @@ def test_a_floor_is_there_for_a_quiet_upstream():
     assert budget.allows(10.0, 0)
 
 
+@pytest.mark.parametrize(("share", "floor", "attempts"), [(0.2, 0, 100), (0.2, 2, 77), (0.0, 3, 0)])
+def test_what_is_left_is_what_will_be_allowed(share, floor, attempts):
+    budget = Budget(share=share, floor=floor)
+    for now in (1.0, 3.5, 4.0, 30.0):
+        left = budget.left(now, attempts)
+        assert budget.left(now, attempts) == left  # a look costs nothing
+        for _ in range(int(left + 1e-9)):
+            assert budget.allows(now, attempts)
+            attempts += 1
+        assert not budget.allows(now, attempts) and budget.left(now, attempts) < 1
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
