@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from proxy.config.model import Model
 from proxy.shared.arena import Arena, Name
+from proxy.shared.journal import Journals
+
+
+def nobody() -> None:
+    """For a Standing without a master."""
 
 
 @dataclass
@@ -18,10 +25,19 @@ class Standing:
     version: str
     started: float
     pids: dict[int, int] = field(default_factory=dict)  # of the workers, by slot
-    restarts: int = 0
+    restarts: int = 0  # of workers
+    keeper_restarts: int = 0
     reload_good: bool = True
     reloaded: float = 0.0
     certificates: tuple[tuple[str, str, float], ...] = ()  # site, file or mark, end; 0 for what only stands in
+    journals: Journals | None = None  # what workers write of exchanges
+    reload: Callable[[], None] = nobody  # asks the master to read the configuration again
+    apps: Callable[[], Sequence[Mapping[str, Any]]] = tuple  # applications that are supervised
+    pid: int = field(default_factory=os.getppid)  # the master's
+
+    def __post_init__(self) -> None:
+        self._indexed = 0
+        self._index: dict[Name, list[Name]] = {}
 
     def total(self, *name: str) -> int:
         """A number over all processes; 0 for what is not counted."""
@@ -31,13 +47,32 @@ class Standing:
         """A number of one worker; 0 for what is not counted."""
         return int(self.arena.cells(slot)[self.arena.column(name)]) if name in self.arena.layout else 0
 
+    def say(self, number: int, *name: str) -> None:
+        """Write a number into the keeper's own row, for the workers to read; a column that is new stays unread."""
+        self.arena.cells(self.arena.keeper)[self.arena.column(name)] = number
+
+    def said(self, *name: str) -> int:
+        """What stands in the keeper's own row; 0 for what is not there."""
+        return self.cell(self.arena.keeper, *name)
+
+    def under(self, *prefix: str) -> list[Name]:
+        """The names that begin with up to three words, in the order of their columns, without a look at the others."""
+        columns = self.arena.layout.columns
+        if self._indexed != len(columns):
+            self._indexed = len(columns)
+            self._index = {}
+            for name in columns:
+                for words in range(1, min(len(name), 4)):
+                    self._index.setdefault(name[:words], []).append(name)
+        return self._index.get(prefix, [])
+
     def second_words(self, first: str) -> list[str]:
         """What there is of a kind: ("site", NAME, ...) gives the names, each once, in the order they came."""
-        return list(dict.fromkeys(name[1] for name in self.arena.layout.under(first)))
+        return list(dict.fromkeys(name[1] for name in self.under(first)))
 
     def backends(self) -> list[tuple[str, str]]:
         """Upstream and address of every backend that is counted."""
-        return list(dict.fromkeys((name[1], name[2]) for name in self.arena.layout.under("backend")))
+        return list(dict.fromkeys((name[1], name[2]) for name in self.under("backend")))
 
     def totals(self, names: Iterable[Name]) -> list[tuple[str, int]]:
         """The last word of each name and its number."""

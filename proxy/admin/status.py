@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from proxy.admin.standing import Standing
+from proxy.apps.standing import vacant
 from proxy.config.acme import MARK
 from proxy.config.upstream import Server
 from proxy.policy.breaker import WORDS
@@ -23,6 +24,7 @@ def status(standing: Standing, monotonic: float) -> dict[str, Any]:
         "listeners": listeners(standing),
         "sites": sites(standing),
         "upstreams": upstreams(standing, monotonic),
+        "apps": list(standing.apps()),
         "limits": limits(standing),
         "certificates": certificates(standing),
     }
@@ -77,7 +79,11 @@ def upstreams(standing: Standing, monotonic: float) -> dict[str, Any]:
         name: {
             "balance": upstream.balance,
             **{word: standing.total("upstream", name, word) for word in ("waiting", "queued", "retries")},
-            "backends": [backend(standing, name, server, monotonic) for server in upstream.servers],
+            "backends": [
+                backend(standing, name, server, monotonic)
+                for server in upstream.servers
+                if not vacant(standing.arena, standing.model, name, server.key)
+            ],
         }
         for name, upstream in standing.model.upstream.items()
     }

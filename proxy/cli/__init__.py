@@ -15,19 +15,24 @@ from typing import Any, Final
 
 import proxy
 from proxy import engine
-from proxy.cli import certificates, completion, drain, look, serve, signals, status
+from proxy.cli import certificates, completion, drain, explain, look, restart, run, serve, signals, status, top, upgrade
 from proxy.cli.asking import Trouble
 from proxy.config.source import ConfigError
 from proxy.process.nginx import command
 
 # In the order that --help shows.
 COMMANDS: Final = (
+    run.words,
     serve.words,
+    restart.words,
     look.words,
     signals.words,
+    upgrade.words,
     drain.words,
     certificates.words,
     status.words,
+    top.words,
+    explain.words,
     completion.words,
 )
 

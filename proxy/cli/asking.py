@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
 import socket
 import sys
-from typing import Any, Final
+from typing import Final
 
 import shtab
 
@@ -62,45 +61,3 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(ASK_WITHIN)
         self.sock.connect(self.path)
-
-
-def admin_of(model: Model) -> str:
-    """The address of the admin door."""
-    if model.admin.listen is None:
-        raise Trouble('there is no admin door to ask: add [admin] with listen = "127.0.0.1:9000"')
-    return model.admin.listen
-
-
-def ask(address: str, method: str, target: str) -> bytes:
-    """What the admin door at an address answers. Trouble when it does not, or not well."""
-    if address.startswith("unix:"):
-        connection: http.client.HTTPConnection = UnixConnection(address.removeprefix("unix:"))
-    else:
-        host, _, port = address.rpartition(":")
-        # Where it accepts on every address, it answers on the loopback one.
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
-        connection = http.client.HTTPConnection(host, int(port), timeout=ASK_WITHIN)
-    try:
-        connection.request(method, target)
-        answer = connection.getresponse()
-        raw = answer.read()
-        if answer.status == 404 and method != "GET":
-            raise Trouble(raw.decode(errors="replace").strip())
-        if answer.status != 200:
-            raise Trouble(f"the admin door at {address} answers {answer.status}: is it frontgate's?")
-    except (OSError, http.client.HTTPException) as error:
-        raise Trouble(f"nobody answers at the admin door {address} ({error}): does frontgate run?") from None
-    finally:
-        connection.close()
-    return raw
-
-
-def state_of(address: str) -> dict[str, Any]:
-    """The state as the admin door at an address tells it."""
-    try:
-        found = json.loads(ask(address, "GET", "/status"))
-    except ValueError:
-        raise Trouble(f"the admin door at {address} does not answer in JSON: is it frontgate's?") from None
-    if not isinstance(found, dict):
-        raise Trouble(f"the admin door at {address} answers something else: is it frontgate's?")
-    return found

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import argparse
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote
 
-from proxy.cli.asking import admin_of, ask, configured
+from proxy.cli.asking import configured
+from proxy.cli.line import Line
 from proxy.config import reading
 
 DRAINS: Final = {
-    "drain": ("PUT", "give a backend no new requests, until undrain or a restart of frontgate"),
-    "undrain": ("DELETE", "give a drained backend requests again"),
+    "drain": "give a backend no new requests, until undrain or a restart of frontgate",
+    "undrain": "give a drained backend requests again",
 }
 
 
 def words(commands: Any) -> None:
     """What the commands take."""
-    for name, (method, text) in DRAINS.items():
+    for name, text in DRAINS.items():
         command = commands.add_parser(name, help=text, description=text)
         configured(command)
         command.add_argument("upstream", help="its name in the configuration")
         command.add_argument("backend", help="its address there")
-        command.set_defaults(do=do, method=method)
+        command.set_defaults(do=do)
 
 
 def do(asked: argparse.Namespace) -> int:
     """Ask the admin door for it."""
-    where = urlencode({"upstream": asked.upstream, "backend": asked.backend})
-    print(ask(admin_of(reading.load(asked.config)[0]), asked.method, f"/drain?{where}").decode().rstrip())
+    backend = f"/api/v1/upstreams/{quote(asked.upstream, safe='')}/backends/{quote(asked.backend, safe='')}"
+    print(Line(reading.load(asked.config)[0].admin).change(f"{backend}/{asked.command}", {})["sentence"])
     return 0

@@ -7,7 +7,8 @@ import json
 import time
 from typing import Any
 
-from proxy.cli.asking import admin_of, configured, state_of
+from proxy.cli.asking import Trouble, configured
+from proxy.cli.line import Line
 from proxy.cli.tables import table, uptime
 from proxy.config import reading
 
@@ -23,7 +24,10 @@ def words(commands: Any) -> None:
 
 def do(asked: argparse.Namespace) -> int:
     """Print the state."""
-    found = state_of(admin_of(reading.load(asked.config)[0]))
+    line = Line(reading.load(asked.config)[0].admin)
+    found = line.ask("/status")
+    if not isinstance(found, dict):
+        raise Trouble(f"the admin door at {line.address} answers something else: is it frontgate's?")
     print(json.dumps(found, indent=2) if asked.json else for_people(found))
     return 0
 
@@ -43,6 +47,12 @@ def for_people(found: dict[str, Any]) -> str:
             numbers = (one["weight"], one["in_flight"], one["requests"], one["failures"])
             rows.append((name, one["address"], one["state"], *numbers))
     parts.append(table(("UPSTREAM", "BACKEND", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "FAILURES"), rows))
+    rows = [
+        (one["name"], one["pid"], one["state"], one["in_flight"], one["requests"], one["memory"] >> 20, one["restarts"])
+        for app in found.get("apps", ())
+        for one in app["workers"]
+    ]
+    parts.append(table(("APP", "PID", "STATE", "IN FLIGHT", "REQUESTS", "MB", "RESTARTS"), rows))
     rows = [(name, one["passed"], one["delayed"], one["rejected"]) for name, one in found["limits"].items()]
     parts.append(table(("LIMIT", "PASSED", "DELAYED", "REJECTED"), rows))
     classes = ("1xx", "2xx", "3xx", "4xx", "5xx")

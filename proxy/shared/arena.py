@@ -1,11 +1,11 @@
 """Counters that all processes of a host share: one column per name, one row per process.
 
 Rules: every cell is one aligned 64-bit integer with one writer, the process that owns its row; so nobody locks, and
-whoever wants the number of the host adds up a column. The last row is the keeper's. A layout only grows: a column
-once given keeps its meaning, so counters and layouts of before a reload stay valid after it. The capacity is fixed
-when the arena is made, because memory that others have mapped does not move. Only whoever may count no further than a
-bound (`GaugeCells.claim`) takes a lock; a column has one of those behind the rows. What a killed holder leaves is
-right, for the rows are the truth.
+whoever wants the number of the host adds up a column. The last row is the keeper's, the one before it the supervisor's.
+A layout only grows: a column once given keeps its meaning, so counters and layouts of before a reload stay valid after
+it. The capacity is fixed when the arena is made, because memory that others have mapped does not move. Only whoever may
+count no further than a bound (`GaugeCells.claim`) takes a lock; a column has one of those behind the rows. What a
+killed holder leaves is right, for the rows are the truth.
 """
 
 from __future__ import annotations
@@ -103,6 +103,11 @@ class Arena:
         """The number of the keeper's row."""
         return self.rows - 1
 
+    @property
+    def supervisor(self) -> int:
+        """The number of the row of whoever runs applications."""
+        return self.rows - 2
+
     def column(self, name: Name) -> int:
         """The column of a known name. KeyError for any other."""
         return self.layout.columns[name]
@@ -166,22 +171,23 @@ class GaugeCells:
 class SignCells:
     """What others say of a backend: the keeper's checks, the operator, the other workers' votes (`policy.standing`)."""
 
-    __slots__ = ("drains", "healths", "row", "since_ms", "until_ms")
+    __slots__ = ("disabled", "drains", "healths", "row", "since_ms", "until_ms")
 
     def __init__(self, arena: Arena, row: int, backend: Name) -> None:
         self.row = row
         self.healths = arena.over_rows((*backend, "health"))
         self.drains = arena.over_rows((*backend, "drain"))
+        self.disabled = arena.over_rows((*backend, "disabled"))
         self.until_ms = arena.over_rows((*backend, "down_until_ms"))
         self.since_ms = arena.over_rows((*backend, "up_since_ms"))
 
     def health(self) -> int:
-        """What checks say; only the keeper's row holds anything."""
-        return self.healths[-1]
+        """What checks say, or whoever runs the backend; only one row holds anything."""
+        return max(self.healths)
 
     def drained(self) -> bool:
-        """Whether the operator drains it."""
-        return self.drains[-1] != 0
+        """Whether the operator drains it, or whoever runs it; or the operator has disabled it."""
+        return any(self.drains) or self.disabled[-1] != 0
 
     def shunned(self, now: float) -> bool:
         """Whether another worker keeps it out at this time."""
@@ -190,7 +196,7 @@ class SignCells:
 
     def recovered(self) -> float:
         """When checks found that it is up after it was not, in seconds of the clock; 0.0: it ever was."""
-        return self.since_ms[-1] / 1000
+        return max(self.since_ms) / 1000
 
 
 class HeadCells:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from proxy.exchange import Exchange, Step
 from proxy.policy.limit.keys import Key
 from proxy.policy.script import course_of
+from proxy.shared.offenders import Offenders
 from proxy.shared.tally import Tally
 from proxy.verdict import Reply, Verdict
 
@@ -20,7 +21,9 @@ class InFlight:
     `log` is the level at which the error log tells of rejections. Without `fields` an answer does not say Retry-After.
     """
 
-    __slots__ = ("counts", "dry_run", "key", "log", "most", "name", "prefix", "rejection", "row", "tally")
+    __slots__ = (
+        "counts", "dry_run", "key", "log", "most", "name", "offenders", "prefix", "rejection", "row", "tally"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -35,8 +38,10 @@ class InFlight:
         *,
         log: str | None = None,
         fields: bool = True,
+        offenders: Offenders | None = None,
     ) -> None:
         self.name = name
+        self.offenders = offenders
         self.prefix = b"limit %b " % name.encode()
         self.key = key
         self.most = most
@@ -56,9 +61,9 @@ class InFlight:
             exchange.holds = (*exchange.holds, self.prefix + key)
             self.counts[0] += 1
             return None
-        return self._rejected(exchange)
+        return self._rejected(exchange, key)
 
-    def _rejected(self, exchange: Exchange) -> Verdict:
+    def _rejected(self, exchange: Exchange, key: bytes) -> Verdict:
         course = course_of(exchange)
         self.counts[4 if self.dry_run else 2] += 1
         course.values["limit_req_status"] = exchange.limit_status.upper().encode() or None  # not of our making
@@ -67,6 +72,8 @@ class InFlight:
         if self.log is not None:
             dry = ", dry run," if self.dry_run else ""
             course.note(self.log, f'limiting connections{dry} by zone "{self.name}"')
+        if self.offenders is not None and not self.dry_run:
+            self.offenders.offended(exchange, self.name, key)
         return None if self.dry_run else self.rejection
 
 

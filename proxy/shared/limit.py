@@ -16,6 +16,7 @@ from proxy.policy.limit.keys import Key
 from proxy.policy.limit.leaky import REQUEST, Leaky
 from proxy.policy.script import course_of
 from proxy.shared.buckets import Buckets
+from proxy.shared.offenders import Offenders
 from proxy.verdict import PARKED, Reply, Verdict
 
 OUTCOMES = ("passed", "delayed", "rejected", "dry_delayed", "dry_rejected")
@@ -29,7 +30,7 @@ class Limit:
 
     `headers`: which responses carry RateLimit fields (draft-ietf-httpapi-ratelimit-headers): "rejected", "always",
     "never", or "none", which leaves Retry-After out, too. `alone`: no other worker uses the buckets. `log` is the level
-    at which the error log tells of rejections; of delays it tells one level below.
+    at which the error log tells of rejections; of delays it tells one level below. `offenders` hear whom it rejects.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Limit:
         "leaky",
         "log",
         "name",
+        "offenders",
         "policy",
         "status",
     )
@@ -61,8 +63,10 @@ class Limit:
         alone: bool = False,
         by_address: bool = False,
         log: str | None = None,
+        offenders: Offenders | None = None,
     ) -> None:
         self.name = name
+        self.offenders = offenders
         self.key = key
         self.leaky = leaky
         self.buckets = buckets
@@ -186,12 +190,14 @@ class Limits:
         return PARKED
 
     def _rejected(self, exchange: Exchange, charged: Sequence[Charge]) -> Reply:
-        *others, (limit, _, excess) = charged
-        for other, key, taken in others:
+        *others, (limit, key, excess) = charged
+        for other, paid, taken in others:
             if taken >= 0:
-                other.buckets.refund(key)
+                other.buckets.refund(paid)
         limit.counts[2] += 1
         limit.tell(exchange, "limiting requests", -1 - excess)
+        if limit.offenders is not None:
+            limit.offenders.offended(exchange, limit.name, key)
         exchange.limit_status = "rejected"
         return limit.rejection(-1 - excess)
 

@@ -59,3 +59,19 @@ class Hash:
             else:
                 misses += 1
         return self.round_robin.pick(exchange, tried)
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        key = self.key(exchange)
+        if not self.weights or not key:
+            return f"{'there is no key; ' * (not key)}{self.round_robin.why(exchange, tried, chosen)}"
+        first = self.primaries[bisect_right(self.bounds, (crc32(key) >> 16 & 0x7FFF) % self.weights)]
+        if first is chosen:
+            return f"the hash of {shown(key)} falls on it"
+        return f"the hash of {shown(key)} falls on {first.address}, which cannot be picked; hashed on it falls here"
+
+
+def shown(key: bytes) -> str:
+    """A key in a sentence, and not all of a long one: it may be a secret."""
+    text = key.decode("utf-8", "backslashreplace")
+    return f'"{text[:12]}..."' if len(text) > 12 else f'"{text}"'

@@ -76,3 +76,14 @@ class IpHash:
                     return self.round_robin.pick(exchange, tried)
             value = rehash(value, address)
             backend = self.primaries[bisect_right(self.bounds, value % self.weights)]
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        if not self.weights:
+            return self.round_robin.why(exchange, tried, chosen)
+        address = octets(exchange.client.packed)
+        whose = exchange.client.address.decode("latin-1") + ("'s network" if len(address) == 3 else "")
+        first = self.primaries[bisect_right(self.bounds, rehash(START, address) % self.weights)]
+        if first is chosen:
+            return f"the hash of {whose} falls on it"
+        return f"the hash of {whose} falls on {first.address}, which cannot be picked; hashed on it falls here"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from proxy.policy.balance.round_robin import POOREST
-from proxy.policy.balance.strategy import InGroups
+from proxy.policy.balance.strategy import ONLY, InGroups, of
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -53,6 +53,16 @@ class LeastConn(InGroups):
             if best is not None:
                 return best if equals is None else in_turn(equals)
         return None
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so, before the choice is in flight itself."""
+        if self.alone is not None:
+            return ONLY
+        others = self.among(chosen, tried)
+        busy = chosen.inflight.total()
+        equals = sum(one.inflight.total() * chosen.weight == busy * one.weight for one in others) - 1
+        turn = f"; {equals} more have as few, and it is its turn" if equals > 0 else ""
+        return f"{busy} in flight per weight {chosen.weight} is the least {of(len(others))}{turn}"
 
 
 def in_turn(equals: list[Backend]) -> Backend:

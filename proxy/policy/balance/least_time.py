@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.policy.balance.least_conn import in_turn
 from proxy.policy.balance.random_two import RandomTwo
-from proxy.policy.balance.strategy import InGroups
+from proxy.policy.balance.strategy import ONLY, InGroups, of
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -95,6 +95,14 @@ class LeastTime(InGroups):
             return best if len(equals) == 1 else in_turn(equals)
         return None
 
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        if self.alone is not None:
+            return ONLY
+        number, busy = len(self.among(chosen, tried)), chosen.inflight.total()
+        known = f"{self.times[chosen].answer} ms on average" if self.times[chosen].answer else "not measured yet"
+        return f"the least time {of(number)}: {known}, {busy} in flight, weight {chosen.nominal}"
+
     def cost(self, backend: Backend) -> int:
         """The estimated time until it is done with one request more, in milliseconds."""
         times, now = self.times[backend], self.clock.now
@@ -148,3 +156,10 @@ class LeastTimeOfTwo(RandomTwo):
     def ended(self, exchange: Exchange) -> None:
         """An exchange has finished."""
         self.times.ended(exchange)
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        if not self.weights:
+            return self.round_robin.why(exchange, tried, chosen)
+        answer, busy = self.times.times[chosen].answer, chosen.inflight.total()
+        return f"two were drawn by lot, and it takes no longer: {answer} ms on average, {busy} in flight"

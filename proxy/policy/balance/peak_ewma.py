@@ -44,6 +44,16 @@ class PeakEwma(RandomTwo):
             return PENALTY + pending if pending else 0
         return int(peak * exp((at - self.clock.now) / DECAY) * 1e6) * (pending + 1)
 
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        if not self.weights:
+            return self.round_robin.why(exchange, tried, chosen)
+        busy, (peak, at) = chosen.inflight.total(), self.peaks.get(chosen, (0.0, 0.0))
+        if not peak:
+            return f"two were drawn by lot, and it costs less: it has not answered yet, and {busy} are in flight"
+        expected = peak * exp((at - self.clock.now) / DECAY) * 1000
+        return f"two were drawn by lot, and it costs less: {expected:.3g} ms expected, {busy} in flight"
+
     def ended(self, exchange: Exchange) -> None:
         """An exchange has finished: learn its round trip."""
         if exchange.fault is not None or not exchange.answered or not exchange.tried:

@@ -55,6 +55,12 @@ class Random:
                 return backend
         return self.round_robin.pick(exchange, tried)
 
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        if not self.weights:
+            return self.round_robin.why(exchange, tried, chosen)
+        return f"drawn by lot, with weight {chosen.nominal} of {self.weights}"
+
 
 class RandomTwo(Random):
     """The better of two by lot."""
@@ -78,3 +84,10 @@ class RandomTwo(Random):
             worse = self.cost(backend) * first.nominal > self.cost(first) * backend.nominal
             return first if worse else backend
         return self.round_robin.pick(exchange, tried)
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so; which other was drawn nobody remembers."""
+        if not self.weights:
+            return self.round_robin.why(exchange, tried, chosen)
+        busy = chosen.inflight.total()
+        return f"two were drawn by lot, and it is not the busier one: {busy} in flight per weight {chosen.nominal}"

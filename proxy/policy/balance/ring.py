@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from proxy.policy.balance.hash import MISSES, Key
+from proxy.policy.balance.hash import MISSES, Key, shown
 from proxy.policy.balance.least_conn import in_turn
 from proxy.policy.balance.round_robin import RoundRobin
 
@@ -75,3 +75,13 @@ class Ring:
             if able:
                 return in_turn(able)
         return self.round_robin.pick(exchange, tried)
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        key = self.key(exchange)
+        if not key or not self.places or self.round_robin.alone is not None:
+            return self.round_robin.why(exchange, tried, chosen)
+        first = self.places[bisect_left(self.places, (crc32(key), "")) % len(self.places)][1]
+        if first == chosen.server:
+            return f"the point behind the hash of {shown(key)} on the ring is its own"
+        return f"the point behind the hash of {shown(key)} is {first}'s, which cannot be picked; a later one is its own"

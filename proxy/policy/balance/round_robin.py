@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from proxy.policy.balance.strategy import InGroups
+from proxy.policy.balance.strategy import ONLY, InGroups, of
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
@@ -50,3 +50,12 @@ class RoundRobin(InGroups):
                 best.current = most - total
                 return best
         return None
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so: who is picked has paid what all had gained, so its credit was that much more."""
+        if self.alone is not None:
+            return ONLY
+        others = self.among(chosen, tried)
+        gained = sum(one.effective for one in others)
+        credit = chosen.current + gained
+        return f"its turn: credit {credit} is the most {of(len(others))} (weight {chosen.weight} of {gained})"

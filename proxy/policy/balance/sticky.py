@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import md5
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.policy.balance.explained import reason
 from proxy.policy.balance.round_robin import RoundRobin
 from proxy.policy.balance.strategy import Strategy, groups
 
@@ -98,6 +99,17 @@ class Sticky:
         if backend is not None and self.cookie is not None:
             self._bind(exchange, backend)
         return backend
+
+    def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
+        """Why it has just chosen so."""
+        sid = first(self.lookup, exchange)
+        if sid and self.learning is not None:
+            sid = self.learning.sessions.backend_of(sid, self.clock.now)
+        if sid and sid == chosen.sid:
+            how = "by its cookie" if self.cookie is not None else "by its session" if self.learning else "by its route"
+            return f"the client is bound to it {how}"
+        bound = "it is bound to one that cannot be picked; " if sid else "the client is not bound; "
+        return bound + reason(self.base, exchange, tried, chosen)
 
     def _bound(self, sid: bytes, group: int, tried: Sequence[Backend]) -> Backend | None:
         """The backend with this id, if it can be picked."""

@@ -7,7 +7,7 @@ primary can be picked. It is made anew when the configuration changes; credit an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -23,6 +23,14 @@ class Strategy(Protocol):
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
         """An eligible backend that is not among `tried`, or None. The caller takes it."""
+
+
+ONLY: Final = "it is the only backend"
+
+
+def of(number: int) -> str:
+    """Among how many, and what that is worth saying."""
+    return f"of {number}" if number > 1 else "of 1, since no other can be picked"
 
 
 def groups(backends: Sequence[Backend]) -> Groups:
@@ -41,3 +49,9 @@ class InGroups:
         self.clock = clock
         self.groups = groups(backends)
         self.alone = backends[0] if len(backends) == 1 else None
+
+    def among(self, chosen: Backend, tried: Sequence[Backend]) -> tuple[Backend, ...]:
+        """Those of a choice's group that could have been chosen too: for whoever explains it."""
+        now, single = self.clock.now, self.alone is not None
+        group = next((group for group in self.groups if chosen in group), (chosen,))
+        return tuple(one for one in group if one is chosen or (one not in tried and one.eligible(now, single)))

@@ -35,8 +35,9 @@ def rendered(place, monotonic=0.0):
 def test_metrics_can_be_parsed_and_add_up_all_workers():
     found = samples(rendered(standing()))
     expected = {
-        ("frontgate_requests_total", "2xx", "api"): 120,
-        ("frontgate_requests_total", "5xx", "api"): 1,
+        ("frontgate_requests_total", "/", "2xx", "GET", "api", "app"): 110,
+        ("frontgate_requests_total", "/", "2xx", "POST", "api", "app"): 10,
+        ("frontgate_requests_total", "/", "5xx", "GET", "api", "app"): 1,
         ("frontgate_request_bytes_total", "api"): 1001,
         ("frontgate_response_bytes_total", "api"): 2002,
         ("frontgate_connections_open",): 12,

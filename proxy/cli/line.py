@@ -1,0 +1,124 @@
+"""The way of commands to the API of the admin door: over TCP, TLS or a unix socket, with the token that it asks for.
+
+Rules: where the door is and which file has its token stands in the configuration that it runs with. Over TLS the door
+is known by its very certificate, since it is asked by address. What goes wrong is a Trouble, in the door's own words
+where it has said any.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from proxy.cli.asking import ASK_WITHIN, Trouble, UnixConnection
+from proxy.config.admin import Admin
+
+JSON: Final = "application/json"
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # who accepts on every address answers on the loopback one
+
+
+class Line:
+    """Asks the admin door that [admin] describes."""
+
+    def __init__(self, admin: Admin) -> None:
+        if admin.listen is None:
+            raise Trouble('there is no admin door to ask: add [admin] with listen = "127.0.0.1:9000"')
+        self.admin = admin
+        self.address = admin.listen
+        self.fields = credentials(admin)
+
+    def connection(self, patience: float = ASK_WITHIN) -> http.client.HTTPConnection:
+        """A connection that is still to be opened; `patience` in seconds."""
+        if self.address.startswith("unix:"):
+            return UnixConnection(self.address.removeprefix("unix:"))
+        host, _, port = self.address.rpartition(":")
+        host = host.strip("[]")
+        host = EVERYWHERE.get(host, host)
+        if self.admin.certificate is None:
+            return http.client.HTTPConnection(host, int(port), timeout=patience)
+        trust = ssl.create_default_context(cafile=self.admin.certificate)
+        trust.check_hostname = False  # it is asked by address, and trusted by the file that it shows
+        trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return http.client.HTTPSConnection(host, int(port), timeout=patience, context=trust)
+
+    def ask(self, path: str) -> Any:
+        """What GET answers at a path."""
+        return self._speak("GET", path, None)
+
+    def change(self, path: str, body: Any) -> Any:
+        """What POST answers at a path."""
+        return self._speak("POST", path, json.dumps(body).encode())
+
+    def events(self, patience: float = 20.0) -> Iterator[tuple[str, Any]]:
+        """The events of the door, as they come, until it ends. `patience`: seconds of silence that are borne."""
+        connection = self.connection(patience)
+        try:
+            connection.request("GET", "/api/events", headers={**self.fields, "Accept": "text/event-stream"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise Trouble(reason(answer.status, answer.read(), self.address))
+            yield from told(answer)
+        except (OSError, http.client.HTTPException) as error:
+            raise Trouble(f"nobody answers at the admin door {self.address} ({error}): does frontgate run?") from None
+        except ValueError:
+            raise Trouble(f"the admin door at {self.address} does not answer in JSON: is it frontgate's?") from None
+        finally:
+            connection.close()
+
+    def _speak(self, method: str, path: str, body: bytes | None) -> Any:
+        connection = self.connection()
+        fields = {**self.fields, "Accept": JSON} if body is None else {**self.fields, "Content-Type": JSON}
+        try:
+            connection.request(method, path, body, fields)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Trouble(f"nobody answers at the admin door {self.address} ({error}): does frontgate run?") from None
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise Trouble(reason(answer.status, raw, self.address))
+        try:
+            return json.loads(raw)
+        except ValueError:
+            raise Trouble(f"the admin door at {self.address} does not answer in JSON: is it frontgate's?") from None
+
+
+def credentials(admin: Admin) -> dict[str, str]:
+    """The fields that show who asks; none where nobody is asked. The token that may change things is the better one."""
+    path = admin.token or admin.read_token
+    if path is None:
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            return {"Authorization": f"Bearer {file.read().strip()}"}
+    except OSError as error:
+        raise Trouble(f"the token of the admin door in {path} cannot be read: {error.strerror}") from None
+
+
+def reason(status: int, raw: bytes, address: str) -> str:
+    """Why the door refuses, in its words."""
+    try:
+        return str(json.loads(raw)["error"]["reason"])
+    except (ValueError, KeyError, TypeError):
+        return f"the admin door at {address} answers {status}: is it frontgate's?"
+
+
+def told(lines: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
+    """The events in lines of a stream: name and body, which is JSON here (HTML Living Standard, section 9.2)."""
+    name, body = "message", b""
+    for line in lines:
+        line = line.rstrip(b"\r\n")
+        word, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if word == b"event":
+            name = value.decode("utf-8", "replace")
+        elif word == b"data":
+            body += value
+        elif not line:
+            if body:
+                yield name, json.loads(body)
+            name, body = "message", b""
