@@ -63,6 +63,10 @@ class Look(NamedTuple):
     """From the keeper: there are files of certificates that nobody has looked at."""
 
 
+class Anew(NamedTuple):
+    """From the keeper: somebody wants the configuration to be read again."""
+
+
 class Shown(NamedTuple):
     """To the keeper: the certificates that are shown, each by its site and its file, with when it ends (seconds since
     1970; 0 for what only stands in for one)."""
@@ -71,7 +75,9 @@ class Shown(NamedTuple):
 
 
 class Quit(NamedTuple):
-    """Accept no more, finish what has begun, and exit."""
+    """Accept no more, finish what has begun, and exit; `replaced`, if others serve already or will at once."""
+
+    replaced: bool = False
 
 
 class Reopen(NamedTuple):
@@ -95,10 +101,12 @@ class Failed(NamedTuple):
 
 
 class Crew(NamedTuple):
-    """To the keeper: the workers' process ids by slot, those that serve, and how many deaths were made good so far."""
+    """To the keeper: the workers' process ids by slot, those that serve, and how many deaths were made good so far, of
+    workers and of keepers."""
 
     pids: dict[int, int]
     restarts: int
+    keeper_restarts: int = 0
 
 
 class Outcome(NamedTuple):
@@ -108,7 +116,7 @@ class Outcome(NamedTuple):
     at: float
 
 
-Message = Reload | Certify | Look | Shown | Quit | Reopen | Ready | Applied | Failed | Crew | Outcome
+Message = Reload | Certify | Look | Anew | Shown | Quit | Reopen | Ready | Applied | Failed | Crew | Outcome
 
 
 class Channel:

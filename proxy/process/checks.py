@@ -20,6 +20,7 @@ from proxy.config.model import Model
 from proxy.config.tls import BackendTls
 from proxy.config.upstream import Health as Wanted
 from proxy.policy.health import Check, Health
+from proxy.policy.introduced import OURSELVES
 from proxy.policy.standing import ILL, UNCHECKED, UNPROVEN, WELL
 from proxy.shared.arena import Arena, Name
 from proxy.upstream.probe import probe
@@ -35,8 +36,8 @@ Asking = Callable[[str, Check, Resolver | None], Awaitable[str]]
 log = logging.getLogger("frontgate")
 
 
-def check_of(wanted: Wanted, tls: BackendTls | None = None) -> Check:
-    """A configured check, of backends with which TLS is spoken so, if at all.
+def check_of(wanted: Wanted, tls: BackendTls | None = None, header: bytes = b"") -> Check:
+    """A configured check, of backends with which TLS is spoken so, if at all, behind a PROXY header if there is one.
 
     Its words have been looked at when the configuration was read.
     """
@@ -53,13 +54,14 @@ def check_of(wanted: Wanted, tls: BackendTls | None = None) -> Check:
         wanted.jitter,
         wanted.mandatory,
         tls,
+        header,
     )
 
 
 def checks_of(model: Model) -> dict[Key, Check]:
     """The checks that a Model asks for; servers that are never used are not checked."""
     return {
-        (name, server.address): check_of(upstream.health, upstream.tls)
+        (name, server.address): check_of(upstream.health, upstream.tls, OURSELVES[upstream.proxy_protocol])
         for name, upstream in model.upstream.items()
         if upstream.health is not None
         for server in upstream.servers
@@ -205,6 +207,12 @@ class Checks:
         self._begun = True
         if self.watches and self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    def hurry(self, key: Key) -> None:
+        """Check a backend that is believed to be up sooner than its interval says: somebody has trouble with it."""
+        watch = self.watches.get(key)
+        if watch is not None and watch.health.up:
+            watch.hurry.set()
 
     async def close(self) -> None:
         """Check no more. What has been found stays in the arena, for the next keeper and until then for the workers."""

@@ -20,6 +20,7 @@ from proxy.config.model import Model
 from proxy.process.channel import Channel
 
 UMASK: Final = 0o027
+KILL_AFTER: Final = 5.0  # seconds between SIGTERM and SIGKILL
 MINE: Final = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -37,11 +38,11 @@ log = logging.getLogger("frontgate")
 
 
 class Child:
-    """A child as the master knows it. `slot` is None for the keeper; `deadline` is when it is killed; `behind`, that it
-    has refused a reload and lacks what came with it.
+    """A child as the master knows it. `slot` is None for who is no worker; `deadline` is when it is killed, `grace`
+    how many seconds that is behind SIGTERM; `behind`, that it has refused a reload and lacks what came with it.
     """
 
-    __slots__ = ("behind", "born", "channel", "deadline", "pid", "ready", "slot")
+    __slots__ = ("behind", "born", "channel", "deadline", "grace", "name", "pid", "ready", "slot")
 
     def __init__(self, pid: int, channel: Channel, slot: int | None) -> None:
         self.pid = pid
@@ -51,11 +52,8 @@ class Child:
         self.ready = False
         self.behind = False
         self.deadline: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What the log calls it."""
-        return "the keeper" if self.slot is None else f"worker {self.slot}"
+        self.grace = KILL_AFTER
+        self.name = "the keeper" if slot is None else f"worker {slot}"  # what the log calls it
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it; one that is gone but not reaped yet does not mind."""
@@ -94,11 +92,12 @@ def _live(life: Callable[[Channel], int], ours: Channel, theirs: Channel) -> Non
         os._exit(status)
 
 
-def drop_privileges(model: Model) -> None:
-    """Become the configured user and group for good, when started as root. KeyError for unknown ones."""
-    os.umask(UMASK)
+def drop_privileges(model: Model) -> int:
+    """Become the configured user and group for good, when started as root; gives the umask of before. KeyError for
+    unknown ones."""
+    umask = os.umask(UMASK)
     if os.geteuid() != 0 or (model.user is None and model.group is None):
-        return
+        return umask
     person = pwd.getpwnam(model.user) if model.user is not None else None
     group = grp.getgrnam(model.group).gr_gid if model.group is not None else None
     if group is None and person is not None:
@@ -111,6 +110,7 @@ def drop_privileges(model: Model) -> None:
         os.setgid(group)
     if person is not None:
         os.setuid(person.pw_uid)
+    return umask
 
 
 def reason(status: int) -> str:

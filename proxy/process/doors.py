@@ -1,25 +1,35 @@
 """Sockets that listen: opened once by the master, one per listener and worker slot, and inherited by the workers.
 
 Rules: with a socket of its own (SO_REUSEPORT) each worker has its own queue, which survives the worker and is served
-by its replacement. A unix socket cannot be bound twice, so all slots share one. An address that anybody listens on
-already is refused, also when the kernel would let us share it. A name of a host means the first address it has. Every
-refusal is a ValueError with a sentence that names the address.
+by its replacement. One that nobody serves yet, or soon no more, is given no new connections. A unix socket cannot be
+bound twice, so all slots share one; and what another program has opened for us (`Left`) may not be made for sharing
+either. An address that anybody listens on already is refused, also when the kernel would let us share it. A name of a
+host means the first address it has. Every refusal is a ValueError with a sentence that names the address.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
 import stat
+import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from proxy.config.model import Listen
 from proxy.process.denied import Denied, failed
 
 UNIX = "unix:"
+ANYBODY: Final = 0o666  # may connect to a unix socket
+OURS: Final = 0o660  # whoever runs frontgate may, and its group
+ATTACH: Final = 51  # SO_ATTACH_REUSEPORT_CBPF, asm-generic/socket.h
+DETACH: Final = 68  # SO_DETACH_REUSEPORT_BPF
+INSTRUCTION: Final = struct.Struct("HBBI")  # of linux/filter.h
+RANDOM: Final = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM: a number by chance, as the first instruction loads it
+RETURN: Final = (0x16, 0, 0, 0)  # give back what is left of the division that the second makes
 
 
 def split(address: str) -> tuple[str, int]:
@@ -106,14 +116,14 @@ def bound(family: int, where: Any, share: bool) -> socket.socket:
     return one
 
 
-def open_unix(address: str, backlog: int) -> socket.socket:
-    """A listening unix socket that everybody may connect to; a file that a dead process left is replaced."""
+def open_unix(address: str, backlog: int, mode: int = ANYBODY) -> socket.socket:
+    """A listening unix socket whose file has this mode; a file that a dead process left is replaced."""
     path = address.removeprefix(UNIX)
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         remove_stale(path, address)
         one.bind(path)
-        os.chmod(path, 0o666)
+        os.chmod(path, mode)
         one.listen(backlog)
     except OSError as error:
         one.close()
@@ -123,6 +133,24 @@ def open_unix(address: str, backlog: int) -> socket.socket:
         raise
     one.setblocking(False)
     return one
+
+
+def shareable(one: socket.socket) -> bool:
+    """Whether another socket can be bound to its address: who may open that one decides the kernel."""
+    return one.family != socket.AF_UNIX and bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+
+
+def steer(one: socket.socket, count: int) -> None:
+    """Have the kernel give new connections to the first `count` sockets of an address alone, by chance (socket(7),
+    SO_ATTACH_REUSEPORT_CBPF); 0: to all. Where it cannot, or counts in another order, nothing is worse than before."""
+    with contextlib.suppress(OSError):
+        if not count:
+            one.setsockopt(socket.SOL_SOCKET, DETACH, 0)
+            return
+        program = b"".join([INSTRUCTION.pack(*words) for words in ((0x20, 0, 0, RANDOM), (0x94, 0, 0, count), RETURN)])
+        kept = ctypes.create_string_buffer(program, len(program))
+        length = len(program) // INSTRUCTION.size
+        one.setsockopt(socket.SOL_SOCKET, ATTACH, struct.pack("HL", length, ctypes.addressof(kept)))
 
 
 def remove_stale(path: str, address: str) -> None:
@@ -147,10 +175,21 @@ def remove_stale(path: str, address: str) -> None:
     raise refusal(address, OSError(errno.EADDRINUSE, "in use"))
 
 
-class Doorway:
-    """The sockets of one listener: by slot, or one for all when it is a unix socket."""
+class Left(NamedTuple):
+    """Sockets of one address that another process has opened: one before us, or whoever `lends` them to us and keeps
+    their file."""
 
-    __slots__ = ("_beside", "_file", "address", "backlog", "heralded", "sockets", "tls")
+    sockets: Sequence[socket.socket] = ()
+    lends: bool = False
+
+
+NOTHING: Final = Left()
+
+
+class Doorway:
+    """The sockets of one listener: by slot, or if they are `common` for whoever comes, as a unix socket is."""
+
+    __slots__ = ("_beside", "_file", "address", "backlog", "common", "heralded", "lent", "sockets", "tls")
 
     def __init__(
         self,
@@ -160,11 +199,12 @@ class Doorway:
         slots: int,
         beside: Doorway | None = None,
         shared: bool = False,
-        inherited: Sequence[socket.socket] = (),
+        left: Left = NOTHING,
+        mode: int = ANYBODY,
     ) -> None:
-        """Open them, or take the `inherited` ones that a process before this one left; `beside`, a doorway of ours on
-        the same address, stays open until this one serves, and `shared` says that one of ours has the port. ValueError
-        with a sentence when the address cannot be had.
+        """Open them, or take those that another process `left`; `beside`, a doorway of ours on the same address, stays
+        open until this one serves, `shared` says that one of ours has the port, and `mode` is that of a unix socket's
+        file. ValueError with a sentence when the address cannot be had.
         """
         self._beside = beside
         self.heralded = False  # connections begin with a PROXY header
@@ -173,16 +213,25 @@ class Doorway:
         self.backlog = backlog
         self._file: tuple[str, int] | None = None
         self.sockets: list[socket.socket]
-        if inherited:
-            self.sockets = list(inherited)
-            self.stretch(slots)
+        self.common = self.unix
+        self.lent = left.lends
+        if left.sockets:
+            self.sockets = list(left.sockets)
+            self.common = self.unix or not all(map(shareable, left.sockets))
+            try:
+                self.stretch(slots)
+            except ValueError:  # who has opened these may be another user, and then nobody else shares with them
+                if not left.lends:
+                    raise
+                self.common = True
+        elif beside is not None and beside.common:
+            self.common, self.lent = True, beside.lent
+            self.sockets = [one.dup() for one in beside.sockets]
         elif not self.unix:
             existing = beside.sockets[0] if beside is not None else None
             self.sockets = open_tcp(address, slots, backlog, existing, shared)
-        elif beside is not None:
-            self.sockets = [beside.sockets[0].dup()]
         else:
-            self.sockets = [open_unix(address, backlog)]
+            self.sockets = [open_unix(address, backlog, mode)]
         if beside is None:
             self.claim()
 
@@ -209,16 +258,20 @@ class Doorway:
 
     def of(self, slot: int) -> socket.socket:
         """The socket of a worker slot."""
-        return self.sockets[0 if self.unix else slot]
+        return self.sockets[slot % len(self.sockets) if self.common else slot]
 
     def stretch(self, slots: int) -> None:
-        """Open sockets until there is one for each slot. ValueError when that cannot be."""
-        if not self.unix and slots > len(self.sockets):
+        """Open sockets until there is one for each slot; they get connections from `settle` on. ValueError when that
+        cannot be."""
+        if not self.common and slots > len(self.sockets):
+            steer(self.sockets[0], len(self.sockets))
             self.sockets += open_tcp(self.address, slots - len(self.sockets), self.backlog, self.sockets[0])
 
-    def shrink(self, slots: int) -> None:
-        """Close the sockets of slots that are gone; what waits in their queues is refused."""
-        if not self.unix:
+    def settle(self, slots: int) -> None:
+        """So many slots are served from now on. The sockets of others get no more connections and are closed here; who
+        has served them accepts for a moment longer what waits in their queues."""
+        if not self.common:
+            steer(self.sockets[0], slots if slots < len(self.sockets) else 0)
             for one in self.sockets[slots:]:
                 one.close()
             del self.sockets[slots:]
@@ -229,7 +282,7 @@ class Doorway:
 
     def claim(self) -> None:
         """The socket file is ours again, or for the first time."""
-        if self.unix:
+        if self.unix and not self.lent:
             path = self.address.removeprefix(UNIX)
             with contextlib.suppress(OSError):
                 self._file = (path, os.stat(path).st_ino)
@@ -246,8 +299,8 @@ class Doorway:
                     os.unlink(path)
 
     def forget(self, but: int) -> None:
-        """In a child: close the sockets of the other slots, and leave the file alone."""
+        """In a child: close the sockets of the other slots (of all: -1), and leave the file alone."""
         self._file = None
         for slot, one in enumerate(self.sockets):
-            if not self.unix and slot != but:
+            if but < 0 or (slot != but and not self.common):
                 one.close()

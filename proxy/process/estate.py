@@ -1,8 +1,9 @@
 """What the master owns and its children inherit: sockets, shared memory, TLS contexts, and the Model they belong to.
 
 Rules: a reload prepares a Change beside what there is, and everything that can fail fails there, with a ValueError and
-nothing changed; `apply` cannot fail. The arena has rows for twice the workers that it was made for (and 8 at least):
-memory that others have mapped does not grow, and reading a column costs a little for every row.
+nothing changed; `apply` cannot fail. The arena has rows for twice the workers that it was made for (and 8 at least),
+and columns for twice what its configuration counts: memory that others have mapped does not grow, and reading a column
+costs a little for every row. What nobody writes to takes no memory.
 """
 
 from __future__ import annotations
@@ -10,27 +11,32 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy import build, ledger
+from proxy.apps import cells
+from proxy.config.app import folder
 from proxy.config.model import Model
 from proxy.downstream import tls
 from proxy.observe import opened
 from proxy.openssl import files
+from proxy.process import admitted
+from proxy.process.activation import Lent, assigned
 from proxy.process.channel import Door, Reload
 from proxy.process.checks import checks_of, hold_unproven
 from proxy.process.denied import Denied, unopened
-from proxy.process.doors import Doorway, port_of
+from proxy.process.doors import NOTHING, OURS, Doorway, Left, port_of
 from proxy.process.log import files as log_files
 from proxy.shared import tally
-from proxy.shared.arena import Arena, Layout, Name
+from proxy.shared.arena import CAPACITY, Arena, Layout, Name
 from proxy.shared.breakers import Breakers
+from proxy.shared.journal import Journals
 from proxy.shared.memory import Memory
 from proxy.shared.tally import Tally
 from proxy.shared.zones import made
 
+ADMIN = "admin"  # what a socket of the service manager's is called that is the admin's
 MOST_KEYS = 65536  # clients and other keys that connections and requests in flight are counted by at a time
 
 
@@ -57,6 +63,7 @@ class Change:
     new_doors: list[str] = field(default_factory=list)
     new_zones: list[str] = field(default_factory=list)
     new_admin: bool = False
+    admitted: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, int] = field(default_factory=dict)
     new_logs: dict[str, int] = field(default_factory=dict)
 
@@ -105,19 +112,38 @@ def own_folder(model: Model) -> None:
         raise ValueError(f"the folder {folder} of [acme] cannot be had: {error}") from None
 
 
+def own_runtime(model: Model) -> None:
+    """Have the folders of applications' sockets, for nobody but those who serve. ValueError."""
+    for name in model.app:
+        place = folder(model.runtime, name)
+        try:
+            os.makedirs(place, mode=0o700, exist_ok=True)
+            os.chmod(place, 0o700)
+            if os.geteuid() == 0 and model.user is not None:
+                shutil.chown(place, model.user)
+        except (OSError, LookupError) as error:
+            raise ValueError(
+                f"the folder {place} of app {name} cannot be had: {error}: choose another runtime"
+            ) from None
+
+
 class Estate:
     """Everything that outlives a worker. `slots` is the number of workers."""
 
-    def __init__(self, model: Model, inherited: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
-        """Open and make everything, but for sockets that were `inherited`, by address. ValueError with a sentence, and
-        nothing left open, when something cannot be."""
+    def __init__(self, model: Model, inherited: Mapping[str, Left] | None = None, lent: Sequence[Lent] = ()) -> None:
+        """Open and make everything, but for sockets that were `inherited`, by address, or are `lent` to us. ValueError
+        with a sentence, and nothing left open, when something cannot be."""
         self.model = model
         self.slots = slots_of(model)
-        self.layout = Layout(ledger.counters(model))
-        self.rows = max(2 * self.slots, cores(), 8) + 1
-        self.arena = Arena(Memory(Arena.size(self.rows)), self.rows, self.layout)
+        names = ledger.counters(model)
+        self.layout = Layout(names, max(CAPACITY, 2 * len(names)))
+        self.rows = max(2 * self.slots, cores(), 8) + 2  # and the supervisor's and the keeper's
+        size = Arena.size(self.rows, self.layout.capacity)
+        self.arena = Arena(Memory(size), self.rows, self.layout)
         self.tally = Tally(tally.made(tally.size_for(MOST_KEYS, self.rows), self.rows), self.rows)
         self.breakers = Breakers(Memory(Breakers.size()))
+        self.journals = Journals(Memory(Journals.size(self.rows)), self.rows)
+        self.admitted: dict[str, bytes] = {}  # the files of [admin], by path
         self.bells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(self.rows)]
         self.doorways: dict[str, Doorway] = {}
         self.zones: dict[str, Memory] = {}
@@ -126,18 +152,26 @@ class Estate:
         self.logs: dict[str, int] = {}  # descriptors of the log files, by path
         self.pems: dict[str, bytes] = {}
         self._inherited = dict(inherited or {})
+        self._lent = tuple(lent)
         self.apply(self.prepare(model))
+        for left in self._inherited.values():  # of listeners that are no more: who left them serves them to the end
+            for one in left.sockets:
+                one.close()
+        self._inherited.clear()
 
     def prepare(self, model: Model) -> Change:
         """Make what a Model needs and is not there. ValueError with a sentence when something cannot be had."""
         slots = slots_of(model)
-        if slots >= self.rows:
-            raise ValueError(f"workers = {slots} is more than the {self.rows - 1} there is room for: restart frontgate")
+        if slots > self.rows - 2:
+            raise ValueError(f"workers = {slots} is more than the {self.rows - 2} there is room for: restart frontgate")
         own_folder(model)
+        own_runtime(model)
         pems = tls.read_pems(model)
-        change = Change(model, pems, contexts=tls.certificates(model, pems))
+        change = Change(model, pems, contexts=tls.certificates(model, pems), admitted=admitted.read(model))
         self.layout.extend(ledger.counters(model))
         hold_unproven(self.arena, checks_of(model))
+        for name in model.app:
+            cells.hold(self.arena, name, [server.address for server in model.upstream[name].servers])
         try:
             self._open(change, slots)
         except Denied:
@@ -152,7 +186,7 @@ class Estate:
         """Give back what was made for a change that does not come."""
         change.undo()
         for doorway in self.doorways.values():
-            doorway.shrink(self.slots)
+            doorway.settle(self.slots)
 
     def _open(self, change: Change, slots: int) -> None:
         model = change.model
@@ -170,7 +204,7 @@ class Estate:
             beside = self._beside(listen.address)
             ours = [*self.doorways.values(), *change.doorways.values()]
             shared = any(one.port == port_of(listen.address) for one in ours)
-            left = self._inherited.pop(listen.address, ())
+            left = self._left(model, name, listen.address)
             change.doorways[name] = Doorway(listen.address, listen.tls, listen.backlog, slots, beside, shared, left)
             change.doorways[name].heralded = listen.proxy_protocol
             change.new_doors.append(name)
@@ -183,8 +217,20 @@ class Estate:
             change.admin = self.admin
         elif address is not None or self.admin is not None:
             change.new_admin = True
-            left = self._inherited.pop(address or "", ())
-            change.admin = Doorway(address, False, 64, 1, inherited=left) if address is not None else None
+            left = self._left(change.model, ADMIN, address or "")
+            change.admin = Doorway(address, False, 64, 1, left=left, mode=OURS) if address is not None else None
+
+    def _left(self, model: Model, name: str, address: str) -> Left:
+        """What another process has opened of a listener's."""
+        if address in self._inherited:
+            return self._inherited.pop(address)
+        if not self._lent:
+            return NOTHING
+        wanted = {one: table.address for one, table in model.listen.items()}
+        if model.admin.listen is not None:
+            wanted[ADMIN] = model.admin.listen
+        found = assigned(self._lent, wanted).get(name, [])
+        return Left([one.dup() for one in found], bool(found))
 
     def _open_logs(self, change: Change) -> None:
         """Open the log files that are new, with our rights: a worker might not be allowed to."""
@@ -232,11 +278,11 @@ class Estate:
             self.admin.close()
         self.slots = slots_of(change.model)
         for doorway in change.doorways.values():
-            doorway.shrink(self.slots)
+            doorway.settle(self.slots)
         for name, context in change.contexts.items():
             self._certify(name, context, change)
         self.contexts = {name: self.contexts[name] for name in change.contexts}
-        self.model, self.admin = change.model, change.admin
+        self.model, self.admin, self.admitted = change.model, change.admin, change.admitted
         self.pems = change.pems
         files.give(change.pems)  # children inherit them
         self.doorways, self.zones, self.logs = change.doorways, change.zones, change.logs
@@ -274,10 +320,10 @@ class Estate:
 
     def forget(self, slot: int | None) -> None:
         """In a child: close what belongs to other slots; `None` is the keeper."""
+        for one in self._lent:
+            one.socket.close()
         for doorway in self.doorways.values():
             doorway.forget(-1 if slot is None else slot)
-            if slot is None and doorway.unix:
-                doorway.sockets[0].close()
         if self.admin is not None:
             self.admin.forget(0)
             if slot is not None:

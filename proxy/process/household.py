@@ -18,18 +18,22 @@ from typing import Final
 
 from proxy.acme.renewer import learn
 from proxy.downstream.tls import read_pems
+from proxy.ledger import GAUGES
+from proxy.policy.backoff import Backoff
 from proxy.process import pidfile, succession
-from proxy.process.backoff import Backoff
-from proxy.process.channel import Applied, Certify, Channel, Crew, Failed, Look, Message, Outcome, Ready, Shown
+from proxy.process.channel import Anew, Applied, Certify, Channel, Crew, Failed, Look, Message, Outcome, Ready, Shown
 from proxy.process.checks import checks_of
-from proxy.process.child import Child, drop_privileges, fork, reason
+from proxy.process.child import KILL_AFTER, Child, drop_privileges, fork, reason
 from proxy.process.estate import Estate
+from proxy.process.hints import wants
 from proxy.process.keeper import keep
 from proxy.process.log import ErrorLog
+from proxy.process.notify import Notify
+from proxy.process.supervisor import supervise
 from proxy.process.watch import LOOK, Watch, shown
 from proxy.process.worker import work
 
-KILL_AFTER: Final = 5.0  # seconds between SIGTERM and SIGKILL
+STOP_MORE: Final = 2.0  # seconds beyond those of its workers that the supervisor has to go
 
 log = logging.getLogger("frontgate")
 
@@ -54,8 +58,11 @@ class Household:
         self.error_log = error_log
         self.workers = [Post(slot) for slot in range(self.estate.slots)]
         self.keeper = Post(None)
+        self.supervisor = Post(None)  # of applications
+        self.lifeline = os.pipe()  # its end is that of the applications' workers: nobody else holds where it is written
         self.leaving: list[Child] = []  # children without a post, on their way out
-        self.restarts = 0
+        self.restarts = 0  # of workers
+        self.keeper_restarts = 0
         self.started = time.time()
         self.outcome = Outcome(True, self.started)
         self.serving = False  # every worker has been ready once
@@ -67,23 +74,28 @@ class Household:
         self.status = 0
         self.unanswered: set[int] = set()  # processes that have not said yet how a reload went
         self.reload_good = True
+        self.wanted_anew = False  # the keeper was asked for a reload
         self.selector = selectors.DefaultSelector()
         self.watch_files = Watch()
         self.watch_files.changed(estate.model)
         self.next_look = monotonic() + LOOK
         self.private: list[socket.socket] = []  # the master's own, which children close
+        self.notify = Notify()
 
     # --- births and deaths ------------------------------------------------------------------------------------------
 
     def posts(self) -> Iterator[Post]:
         """All places for children."""
+        if self.estate.model.app:
+            yield self.supervisor
         yield from self.workers
-        if self.estate.admin is not None or self.estate.model.ordered or checks_of(self.estate.model):
+        model = self.estate.model
+        if self.estate.admin is not None or model.ordered or checks_of(model) or wants(model):
             yield self.keeper
 
     def children(self) -> Iterator[Child]:
         """All living children."""
-        for post in (*self.workers, self.keeper):
+        for post in (*self.workers, self.keeper, self.supervisor):
             if post.child is not None:
                 yield post.child
         yield from self.leaving
@@ -92,35 +104,51 @@ class Household:
         """Whether a post is to be filled. A worker that is leaving its slot still counts in that row of the arena."""
         if self.stopping or self.resting or post.child is not None:
             return False
+        if post.slot is not None and not self.serving and self.estate.model.app and not self.supervised():
+            return False  # requests wait in the sockets until applications have come up
         return post.slot is None or all(child.slot != post.slot for child in self.leaving)
+
+    def supervised(self) -> bool:
+        """Whether applications have come up."""
+        return self.supervisor.child is not None and self.supervisor.child.ready
 
     def fill_posts(self) -> None:
         """Fork a child for each post that is empty and due."""
         now = monotonic()
         for post in self.posts():
             if self.vacant(post) and post.due <= now:
-                post.child = self.bear(post.slot)
-                if post.slot is None:
+                post.child = self.bear(post)
+                if post is self.keeper:
                     self.tell_keeper()
 
-    def bear(self, slot: int | None) -> Child:
-        """Fork a worker or the keeper."""
+    def bear(self, post: Post) -> Child:
+        """Fork a worker, the keeper or the supervisor."""
+        slot = post.slot
 
         def life(channel: Channel) -> int:
+            os.close(self.lifeline[1])
             self.selector.close()
             for one in self.private:
                 one.close()
             for sibling in self.children():
                 sibling.channel.close()
             self.estate.forget(slot)
-            if slot is None and self.estate.model.ordered:
+            if post is self.keeper and self.estate.model.ordered:
                 learn()  # while the program's files can still be read, whoever we become
-            drop_privileges(self.estate.model)
+            umask = drop_privileges(self.estate.model)
+            if post is self.supervisor:
+                if self.estate.admin is not None:
+                    self.estate.admin.of(0).close()  # it is the keeper's
+                arena, model = self.estate.arena, self.estate.model
+                return supervise(arena, model, channel, self.error_log, self.lifeline[0], umask)
             if slot is None:
                 return keep(self.estate, channel, self.error_log, self.started)
             return work(self.estate, slot, channel, self.error_log)
 
         child = fork(slot, life)
+        if post is self.supervisor:
+            child.name = "the supervisor"
+            child.grace = max(app.stop for app in self.estate.model.app.values()) + STOP_MORE
         self.selector.register(child.channel, selectors.EVENT_READ, child)
         return child
 
@@ -153,16 +181,15 @@ class Household:
         else:
             self.vacate(child, status)
         if child.slot is not None and not any(post.child and post.child.slot == child.slot for post in self.workers):
-            self.estate.arena.clear(child.slot, suffix="inflight")
-            self.estate.arena.clear(child.slot, suffix="waits_since_us")
+            for word in GAUGES:
+                self.estate.arena.clear(child.slot, suffix=word)
             self.estate.tally.clear(child.slot)
-            self.estate.arena.clear(child.slot, [("worker", "connections")])
         if self.stopping and not any(one.slot is not None for one in self.children()):
             self.end([one for one in self.children() if one.deadline is None])
 
     def vacate(self, child: Child, status: int) -> None:
         """A child has died in its post: say why, and when the post is filled again."""
-        post = self.keeper if child.slot is None else self.workers[child.slot]
+        post = next(one for one in (*self.workers, self.keeper, self.supervisor) if one.child is child)
         post.child = None
         if self.stopping or self.resting:
             return
@@ -170,12 +197,15 @@ class Household:
         delay = post.backoff.died(lived)
         post.due = monotonic() + delay
         what = f"{child.name} (process {child.pid}) died after {lived:.1f} s: {reason(status)}"
-        if not self.serving and child.slot is not None:
+        if not self.serving and post is not self.keeper:
             log.error("%s; frontgate does not start", what)
-            self.status = 1
+            self.status = 1 if post is not self.supervisor else max(1, os.waitstatus_to_exitcode(status))
             self.stop()
             return
-        self.restarts += 1
+        if post is self.keeper:
+            self.keeper_restarts += 1
+        elif post is not self.supervisor:
+            self.restarts += 1
         log.error("%s; it is replaced %s", what, f"in {delay:.1f} s" if delay else "at once")
         self.tell_keeper()
 
@@ -203,7 +233,7 @@ class Household:
         if self.keeper.child is not None:
             children = [post.child for post in self.workers if post.child is not None]
             pids = {child.slot: child.pid for child in children if child.ready and child.slot is not None}
-            self.tell(self.keeper.child, Crew(pids, self.restarts))
+            self.tell(self.keeper.child, Crew(pids, self.restarts, self.keeper_restarts))
             self.tell(self.keeper.child, self.outcome)
             self.tell(self.keeper.child, Shown(shown(self.estate.model, self.estate.pems)))
 
@@ -230,6 +260,8 @@ class Household:
                 self.answered(child)
             elif isinstance(message, Look):
                 self.look_at_files()
+            elif isinstance(message, Anew):
+                self.wanted_anew = True
         if child.channel.closed:
             self.dismiss_channel(child)  # its death will be told by SIGCHLD
         else:
@@ -248,7 +280,9 @@ class Household:
             except OSError as error:
                 log.error("the pid file %s cannot be written: %s", self.estate.model.pid, error.strerror)
         number = len(self.workers)
-        log.info("serving with %d worker%s: %s", number, "" if number == 1 else "s", ", ".join(places(self.estate)))
+        status = f"serving with {number} worker{'' if number == 1 else 's'}: {', '.join(places(self.estate))}"
+        log.info("%s", status)
+        self.notify.ready(status)
         self.serves()
 
     def answered(self, child: Child) -> None:
@@ -263,6 +297,8 @@ class Household:
     def report(self, good: bool) -> None:
         """Tell the keeper how a reload ended."""
         self.outcome = Outcome(good, time.time())
+        if not self.stopping:
+            self.notify.ready("serving" if good else "serving, the last reload was refused: see the error log")
         self.tell_keeper()
 
     # --- certificates -----------------------------------------------------------------------------------------------
@@ -292,6 +328,7 @@ class Household:
         """Stop at once."""
         if not self.stopping:
             log.info("stopping")
+            self.notify.stopping("stopping", self.heir)
         self.stopping = True
         self.end(list(self.children()))
 
@@ -299,7 +336,7 @@ class Household:
         """Send SIGTERM now and SIGKILL later."""
         for child in children:
             child.signal(signal.SIGTERM)
-            child.deadline = monotonic() + KILL_AFTER
+            child.deadline = monotonic() + child.grace
 
     def watch_deadlines(self) -> None:
         """Kill the children that should be gone by now."""

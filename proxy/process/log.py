@@ -6,6 +6,7 @@ Sentences about an exchange go to the logs of its route when that has any, and e
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import sys
@@ -53,6 +54,13 @@ class FileLog(logging.StreamHandler[io.TextIOBase]):
             self.move(self.path)
         except OSError as error:
             logging.getLogger("frontgate").error("the error log %s cannot be opened: %s", self.path, error.strerror)
+
+    def pass_on(self, line: str) -> None:
+        """Write a line that somebody else has written, as it is, unless the log is off."""
+        if self.path != "off":
+            with self.lock, contextlib.suppress(OSError, ValueError):  # type: ignore[union-attr]
+                self.stream.write(line + "\n")
+                self.stream.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the log is off."""

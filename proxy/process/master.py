@@ -7,6 +7,8 @@ again, USR1 reopens logs. What can fail in a reload fails before anything is cha
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import resource
@@ -20,7 +22,7 @@ from typing import Final
 from proxy.config import check, toml
 from proxy.config.model import Model
 from proxy.config.source import ConfigError, Problem
-from proxy.process import pidfile, succession
+from proxy.process import activation, pidfile, succession
 from proxy.process.channel import Quit, Reload, Reopen
 from proxy.process.child import MINE, Child
 from proxy.process.denied import Denied, unopened
@@ -31,6 +33,7 @@ from proxy.process.log_lines import EMERGENCY, placed
 from proxy.process.rehearsal import rehearse
 
 LONGEST: Final = 3600.0  # seconds of one select
+PR_SET_CHILD_SUBREAPER: Final = 36
 AFTER_QUIT: Final = 2.0  # seconds beyond timeouts.shutdown before a child that drains is stopped
 
 log = logging.getLogger("frontgate")
@@ -44,7 +47,7 @@ class Master(Household):
     ) -> None:
         """Open everything. `read` gives the configuration again. ValueError when something cannot be had."""
         left = succession.inherited()
-        super().__init__(Estate(model, left), error_log)
+        super().__init__(Estate(model, left, activation.lent()), error_log)
         self.path = path
         self.succeeds = bool(left)  # another process, whose sockets these are
         self.parent = os.getppid()
@@ -57,6 +60,8 @@ class Master(Household):
     def run(self) -> int:
         """Serve until told to stop; gives the exit code."""
         raise_descriptor_limit()
+        if self.estate.model.app:
+            adopt_orphans()
         self.listen_to_signals()
         try:
             while not (self.stopping and not any(self.children())):
@@ -66,7 +71,11 @@ class Master(Household):
                         self.obey(self.wakeup.recv(4096))
                     else:
                         self.hear(key.data)
+                if self.wanted_anew:
+                    self.wanted_anew = False
+                    self.reload()
                 self.watch_deadlines()
+                self.notify.live(monotonic())
                 if monotonic() >= self.next_look:
                     self.look_at_files()
         finally:
@@ -91,6 +100,7 @@ class Master(Household):
         """How long the select may sleep: until the next post is due or the next child is to be killed."""
         times = [post.due for post in self.posts() if self.vacant(post)]
         times += [child.deadline for child in self.children() if child.deadline is not None]
+        times += [self.notify.due] if self.notify.pause else []
         if self.watch_files.paths and not self.stopping:
             times.append(self.next_look)
         return min(max(0.0, min(times) - monotonic()), LONGEST) if times else None
@@ -118,6 +128,7 @@ class Master(Household):
         if self.stopping:
             return
         self.resting = False
+        self.notify.reloading()
         log.info("reading %s again", self.path)
         try:
             change = self.estate.prepare(self.read(self.path))
@@ -166,20 +177,29 @@ class Master(Household):
                 self.tell(post.child, *change.order(post.slot, names, post.child.behind))
                 post.child.behind = False
                 self.unanswered.add(post.child.pid)
-        anew = change.new_admin or bool(change.model.ordered and not self.estate.model.ordered)  # see `learn`
+        anew = change.new_admin or change.model.admin != self.estate.model.admin
+        anew = anew or bool(change.model.ordered and not self.estate.model.ordered)  # see `learn`
         keeper, self.keeper.child = self.keeper.child, None if anew else self.keeper.child
         if anew and keeper is not None:
             self.leaving.append(keeper)
             self.end([keeper])
         elif keeper is not None:
-            self.tell(keeper, Reload(change.model, names, logs=tuple(change.logs)), list(change.logs.values()))
+            order = Reload(change.model, names, pems=change.admitted, logs=tuple(change.logs))
+            self.tell(keeper, order, list(change.logs.values()))
         if anew:
             self.keeper.due = 0.0
+            self.estate.arena.clear(self.estate.arena.keeper, suffix="weight")  # as the keeper does at any other reload
+        if self.supervisor.child is not None:
+            self.tell(
+                self.supervisor.child, Reload(change.model, names, logs=tuple(change.logs)), [*change.logs.values()]
+            )
         self.estate.apply(change)
         self.watch_files.changed(change.model)
         self.resize()
         if change.model.pid != old_pid:
             self.move_pid(old_pid, change.model.pid)
+        if not self.unanswered:  # nobody serves, or everybody is about to
+            self.report(True)
 
     def resize(self) -> None:
         """Have as many posts as the configuration wants; workers beyond that finish their requests and go."""
@@ -214,6 +234,7 @@ class Master(Household):
         if self.stopping:
             return
         log.info("stopping when all requests are finished, in %g s at the latest", self.estate.model.timeouts.shutdown)
+        self.notify.stopping("finishing requests", self.heir)
         self.stopping = True
         self.close_doors()
         for child in list(self.children()):
@@ -223,9 +244,10 @@ class Master(Household):
             self.end(list(self.children()))
 
     def rest(self) -> None:
-        """Have all workers finish their requests and start no others until the next reload. Only of a daemon: a
-        terminal sends this signal whenever its window changes."""
-        if self.stopping or not self.estate.model.daemon:
+        """Have all workers finish their requests and start no others until the next reload. Not where there may be a
+        terminal: it sends this signal whenever its window changes."""
+        model = self.estate.model
+        if self.stopping or not (model.daemon or (model.log.style != "nginx" and not terminal())):
             return
         log.info("the workers finish their requests; a reload starts others")
         self.resting = True
@@ -252,7 +274,7 @@ class Master(Household):
 
     def retire(self, child: Child) -> None:
         """Have a worker finish its requests."""
-        self.tell(child, Quit())
+        self.tell(child, Quit(bool(self.heir) or not self.stopping))
         child.deadline = monotonic() + self.estate.model.timeouts.shutdown + AFTER_QUIT
 
 
@@ -263,6 +285,21 @@ def read_toml(path: str) -> Model:
     if problems:
         raise ConfigError(problems)
     return model
+
+
+def terminal() -> bool:
+    """Whether we belong to one."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def adopt_orphans() -> None:
+    """Have the workers of applications whose supervisor has died be our children, so that somebody buries them."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def raise_descriptor_limit() -> None:

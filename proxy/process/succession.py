@@ -14,11 +14,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
+from proxy.config.app import SIDE, other_side
 from proxy.process.child import MINE
-from proxy.process.doors import Doorway
+from proxy.process.doors import Doorway, Left
+from proxy.process.notify import WATCHED
 
 VARIABLE: Final = "FRONTGATE_SOCKETS"
 OLD: Final = ".oldbin"
@@ -26,10 +28,12 @@ OLD: Final = ".oldbin"
 log = logging.getLogger("frontgate")
 
 
-def start(doorways: Iterable[Doorway]) -> int:
+def start(doorways: Sequence[Doorway]) -> int:
     """Start the command again, with these sockets; gives its process id. OSError if that cannot be."""
     numbers = {one.address: [sock.fileno() for sock in one.sockets] for one in doorways}
-    environment = {**os.environ, VARIABLE: json.dumps(numbers)}
+    lent = [one.address for one in doorways if one.lent]
+    environment = {**os.environ, VARIABLE: json.dumps({"sockets": numbers, "lent": lent})}
+    environment[SIDE] = other_side()  # the workers of applications have other sockets than ours have
     command = [sys.executable, *sys.orig_argv[1:]]
     pid = os.fork()
     if pid:
@@ -41,6 +45,8 @@ def start(doorways: Iterable[Doorway]) -> int:
         for group in numbers.values():
             for descriptor in group:
                 os.set_inheritable(descriptor, True)
+        if WATCHED in environment:  # it is the new process that the service manager will watch
+            environment[WATCHED] = str(os.getpid())
         os.execve(command[0], command, environment)
     except BaseException as error:
         log.error("the new program cannot be started: %s", error)
@@ -48,16 +54,17 @@ def start(doorways: Iterable[Doorway]) -> int:
         os._exit(1)
 
 
-def inherited() -> dict[str, list[socket.socket]]:
+def inherited() -> dict[str, Left]:
     """The sockets that a process before this one left, by address. They are told once."""
     text = os.environ.pop(VARIABLE, "")
-    found: dict[str, list[socket.socket]] = {}
-    for address, numbers in json.loads(text).items() if text else ():
-        for number in numbers:
-            os.set_inheritable(number, False)
-            one = socket.socket(fileno=number)
+    told = json.loads(text) if text else {"sockets": {}, "lent": []}
+    found: dict[str, Left] = {}
+    for address, numbers in told["sockets"].items():
+        sockets = [socket.socket(fileno=number) for number in numbers]
+        for one in sockets:
+            one.set_inheritable(False)
             one.setblocking(False)
-            found.setdefault(address, []).append(one)
+        found[address] = Left(sockets, address in told["lent"])
     return found
 
 

@@ -30,15 +30,19 @@ from proxy.downstream.h1 import Http1
 from proxy.downstream.h2.connection import Http2
 from proxy.downstream.leave import Leave
 from proxy.downstream.listener import Listener, Open
+from proxy.http.frames import GOING_AWAY, RESTART
 from proxy.observe import opened
 from proxy.openssl import files
 from proxy.process.channel import Applied, Certify, Channel, Failed, Quit, Ready, Reload, Reopen
 from proxy.process.descriptors import Descriptors
 from proxy.process.estate import Estate, door
 from proxy.process.log import ErrorLog
+from proxy.shared.diary import Diary
 from proxy.shared.memory import Memory
+from proxy.upstream.farewell import Farewells, lasting
 
 TICK: Final = 0.1  # seconds
+LAST_ACCEPTS: Final = 0.5  # seconds that a worker whose place is no more accepts what has come to its sockets
 STALLED: Final = 1.0  # seconds a tick may be late before it is worth a line in the log
 M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
@@ -66,21 +70,24 @@ class Worker:
         self.wheel = Wheel()
         self.parking = Parking(self.set_alarm)
         self.alarm: asyncio.TimerHandle | None = None
+        self.farewells: list[Farewells] = []  # to streams that are to end
         self.removed: list[Listener] = []  # gone from the configuration, with connections that are not done
         self.reloads: set[asyncio.Task[None]] = set()  # the loop itself would forget them
         self.turn = asyncio.Lock()  # one reload after the other
         self.draining = False
+        self.accepts = True
         self.give_up = float("inf")
         self.last_tick = monotonic()
         self.second = 0
         self.turn_date()
+        self.diary = Diary(estate.journals, slot, self.clock)
         self.runtime = build.runtime(estate.model, self.place(self.zones))
         self.sockets = {name: doorway.of(slot) for name, doorway in estate.doorways.items()}
 
     def place(self, zones: dict[str, Memory]) -> build.Place:
         """Where a Runtime lives."""
         parts = (self.clock, self.wheel, self.parking, self.arena, self.slot, zones, self.breakers, self.tally)
-        return build.Place(*parts, self.bells, self.loop.call_soon)
+        return build.Place(*parts, self.bells, self.loop.call_soon, self.diary)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -101,6 +108,7 @@ class Worker:
         self.loop.add_signal_handler(signal.SIGQUIT, self.quit)
         self.arena.cells(self.slot)[self.arena.column(("worker", "started"))] = int(time.time())
         try:
+            await self.runtime.warm()
             await self.open(list(self.doors), self.runtime, self.sockets, self.contexts)
         except Exception as error:
             self.tell(Failed(str(error) or type(error).__name__))
@@ -110,6 +118,7 @@ class Worker:
         self.loop.add_reader(self.bells[self.slot], self.rung)
         self.tell(Ready())
         calm_memory()
+        self.last_tick = monotonic()
         self.tick()
 
     async def open(
@@ -139,6 +148,7 @@ class Worker:
         self.runtime.close()
         self.runtime.flush()
         self.runtime.log_files.close()
+        self.runtime.traces.close()
 
     def listeners(self) -> list[Listener]:
         """All listeners, also those that only finish."""
@@ -165,14 +175,22 @@ class Worker:
         now = self.clock.now = monotonic()
         if now - self.last_tick > TICK + STALLED:
             log.warning("the event loop stood still for %.1f s: something kept this worker busy", now - self.last_tick)
+        self.runtime.ledger.late(max(0.0, now - self.last_tick - TICK))
         self.last_tick = now
         self.descriptors.look(now)
         self.turn_date()
         self.wheel.tick(now)
         self.runtime.flush()
         self.removed = [listener for listener in self.removed if listener.connections]
-        if self.draining and (now >= self.give_up or not any(one.connections for one in self.listeners())):
-            self.loop.stop()
+        for one in self.farewells:
+            one.tick(now)
+        self.farewells = [one for one in self.farewells if one.end > now]
+        if self.draining:
+            for listener in self.listeners():
+                listener.drain()
+            idle = not self.accepts and not any(one.connections for one in self.listeners())
+            if idle or now >= self.give_up:
+                self.loop.stop()
 
     def turn_date(self) -> None:
         """Render the Date field line of this second, and follow the wall clock if somebody has set it."""
@@ -207,7 +225,7 @@ class Worker:
                 self.reloads.add(certify)
                 certify.add_done_callback(self.reloads.discard)
             elif isinstance(message, Quit):
-                self.quit()
+                self.quit(RESTART if message.replaced else GOING_AWAY)
             elif isinstance(message, Reopen):
                 opened.give(dict(zip(message.logs, descriptors, strict=True)))
                 self.reopen()
@@ -216,13 +234,24 @@ class Worker:
             log.warning("the master is gone: this worker finishes its requests and goes too")
             self.quit()
 
-    def quit(self) -> None:
-        """Accept no more, let the requests in flight finish, and stop."""
+    def quit(self, code: int = GOING_AWAY) -> None:
+        """Accept no more, let the requests in flight finish, and stop. `code` is what WebSockets are told."""
         if not self.draining:
             self.draining = True
             self.give_up = monotonic() + self.runtime.shutdown
+            self.farewells.append(Farewells(self.wheel.all, self.give_up, code))
             for listener in self.listeners():
-                listener.close()
+                listener.retire()
+            if code == RESTART:  # no new ones come to sockets that others do not serve, but some wait there
+                self.loop.call_later(LAST_ACCEPTS, self.shut)
+            else:
+                self.shut()
+
+    def shut(self) -> None:
+        """Accept no more."""
+        self.accepts = False
+        for listener in self.listeners():
+            listener.close()
 
     def reopen(self) -> None:
         """Open the log files anew."""
@@ -260,6 +289,7 @@ class Worker:
         previous, doors = self.runtime, self.doors
         files.give(order.pems)
         runtime = build.runtime(order.model, self.place(zones), previous)
+        await runtime.warm()
         self.leave_doors(runtime, previous, {one.listener for one in order.doors})
         self.doors = {name: one for name, one in doors.items() if name in runtime.listeners}
         self.doors.update({one.listener: one for one in order.doors})
@@ -275,6 +305,7 @@ class Worker:
         if order.model.http.renew is not None:
             before = {listener: tuple(listener.connections) for listener in self.listeners()}
             self.loop.call_later(order.model.http.renew, self.renew, before)
+            self.farewells.append(Farewells(lasting(self.wheel.all()), monotonic() + order.model.http.renew, RESTART))
         for zone in retired:
             zone.close()
         calm_memory()

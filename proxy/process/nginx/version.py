@@ -2,12 +2,14 @@
 
 Rules: tools read these texts with regular expressions, so they are nginx's (ngx_show_version_info). Of the modules that
 nginx builds only when asked to, those that we have are named; of those that it builds anyway, those that we have not.
-Tools look for http_v2 and http_v3 by their names alone, so nothing is said of them, not even that they are missing.
+Tools look for http_v2 and http_v3 by their names alone, so http_v2 is named where a library speaks it, and of http_v3
+nothing is said, not even that it is missing.
 """
 
 from __future__ import annotations
 
 import ssl
+from importlib.util import find_spec
 from typing import Final
 
 import proxy
@@ -49,6 +51,7 @@ def version_line() -> str:
 
 def configure_lines() -> str:
     """What -V says behind it."""
+    present = PRESENT + (("http_v2",) if any(map(find_spec, ("ngh2", "jh2", "h2"))) else ())
     library = " ".join(ssl.OPENSSL_VERSION.split()[:2])
-    arguments = [f"--with-{name}_module" for name in PRESENT] + [f"--without-http_{name}_module" for name in ABSENT]
+    arguments = [f"--with-{name}_module" for name in present] + [f"--without-http_{name}_module" for name in ABSENT]
     return f"built with {library}\nTLS SNI support enabled\nconfigure arguments: {' '.join(arguments)}\n"

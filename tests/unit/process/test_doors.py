@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from contextlib import closing
 
 import pytest
 
-from proxy.process.doors import Doorway, port_of, split
+from proxy.process.doors import ANYBODY, OURS, Doorway, port_of, split
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_each_slot_has_a_socket_of_its_own_on_one_port(doorways):
     assert len(ports) == 1 and len({door.of(slot).fileno() for slot in range(3)}) == 3
     door.stretch(5)
     assert door.of(4).getsockname()[1] in ports
-    door.shrink(2)
+    door.settle(2)
     assert len(door.sockets) == 2
 
 
@@ -76,6 +77,14 @@ def test_a_unix_socket_is_one_for_all_and_its_file_goes_with_it(doorways, tmp_pa
     assert not path.exists()
 
 
+def test_a_unix_socket_of_the_admin_door_is_not_for_everybody(tmp_path):
+    for mode in (ANYBODY, OURS):
+        path = tmp_path / "one.sock"
+        door = Doorway(f"unix:{path}", False, 16, 1, mode=mode)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        door.close()
+
+
 def test_a_leftover_socket_file_is_replaced_and_any_other_file_is_not(doorways, tmp_path):
     path = tmp_path / "web.sock"
     with closing(socket.socket(socket.AF_UNIX)) as dead:
@@ -111,3 +120,49 @@ def test_a_child_leaves_the_file_alone(doorways, tmp_path):
     door.close()
     assert path.exists()
     os.unlink(path)
+
+
+def taken(one):
+    """How many connections wait at a socket; they are closed."""
+    count = 0
+    while True:
+        try:
+            one.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+def called(door, count=60):
+    """Connections to a door."""
+    address = door.of(0).getsockname()
+    return [socket.create_connection(address) for _ in range(count)]
+
+
+def test_a_socket_that_nobody_serves_gets_no_connections(doorways):
+    door = doorways("127.0.0.1:0", False, 128, 2)
+    door.stretch(3)
+    clients = called(door)
+    assert taken(door.of(2)) == 0 and taken(door.of(0)) + taken(door.of(1)) == 60, "it is only prepared"
+    door.settle(3)
+    clients += called(door)
+    assert taken(door.of(2)) > 0 and taken(door.of(0)) > 0 and taken(door.of(1)) > 0
+    leaving = door.of(2).dup()
+    door.settle(2)
+    clients += called(door)
+    assert taken(leaving) == 0 and taken(door.of(0)) + taken(door.of(1)) == 60
+    leaving.close()
+    clients += called(door)
+    assert taken(door.of(0)) > 0 and taken(door.of(1)) > 0
+    for one in clients:
+        one.close()
+
+
+def test_what_was_prepared_for_nothing_is_forgotten(doorways):
+    door = doorways("127.0.0.1:0", False, 128, 2)
+    door.stretch(4)
+    door.settle(2)
+    clients = called(door)
+    assert taken(door.of(0)) > 0 and taken(door.of(1)) > 0
+    for one in clients:
+        one.close()

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from proxy.downstream.h2.engines import ENGINES
 from proxy.process.nginx import early
 from proxy.process.nginx.options import Mistake, options
 
@@ -62,7 +63,8 @@ def test_what_tools_read_of_the_version(capsys):
     assert re.search(r"^built with OpenSSL \d+\.\d+\.\d+$", said.err, re.MULTILINE)
     assert "TLS SNI support enabled\n" in said.err
     assert "--with-http_ssl_module" in said.err and "--without-http_fastcgi_module" in said.err
-    assert "http_v2" not in said.err and "http_v3" not in said.err  # those who need them do without, told or not
+    assert ("--with-http_v2_module" in said.err) == bool(ENGINES)
+    assert "http_v3" not in said.err  # those who need it do without, told or not
     assert "--with-stream" not in said.err and "--with-mail" not in said.err
 
 
