@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 # Seconds for each target of `make fuzz`, and how many lives of the machine of states (by dice ten times as many).
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 5000
+# How many tests run at a time; many of them only wait. ARGS="-n 0" for one after the other.
+AT_A_TIME ?= 3
 # A Makefile elsewhere on the way may export this; our packages belong into our own environment.
 unexport PYTHONPATH PYTHONHOME
 
@@ -26,7 +28,7 @@ demo: $(VENV)/.demo ## start backends and the door in front of them, until Ctrl-
 	@exec $(BIN)/python -m backends.demo
 
 test: $(VENV)/.test ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadfile $(ARGS)
 
 check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/ruff format --check .
@@ -34,7 +36,8 @@ check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/mypy
 
 test-built: $(VENV)/.test $(VENV)/built/.done ## run the tests of whole programs on what pip builds
-	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest tests/live tests/abuse tests/side $(ARGS)
+	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadfile \
+	  tests/live tests/abuse tests/side $(ARGS)
 
 test-root: $(VENV)/.test ## run what only root may do: sudo make test-root
 	$(BIN)/python -B -m pytest -p no:cacheprovider -m root $(ARGS)
@@ -45,6 +48,7 @@ fuzz: $(VENV)/.fuzz ## try inputs and lives by chance, different ones each time,
 
 bench: $(VENV)/.bench $(VENV)/built/.done ## measure against nginx, HAProxy, Caddy and aiohttp (first: apt-get install nginx haproxy wrk)
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.workers
 
 docs: $(VENV)/.docs ## write the documentation as a site into site/
 	$(BIN)/frontgate schema --markdown > docs/reference.md
@@ -77,6 +81,12 @@ $(VENV)/.docs: EXTRAS := docs
 $(VENV)/.demo $(VENV)/.test $(VENV)/.fuzz $(VENV)/.bench $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	@echo "Installing what 'make $(subst $(VENV)/.,,$@)' needs into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+# Checks TLS by Mozilla's guidelines. It wants an older `cryptography` than `acme` does, so it has an environment of its own.
+$(VENV)/sslyze/.done: | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/sslyze
+	@$(VENV)/sslyze/bin/python -m pip install --quiet --disable-pip-version-check 'sslyze>=6.3,<7'
 	@touch $@
 
 # The package as a user's pip builds it; what is installed into .venv is the source itself.

@@ -11,6 +11,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import quantiles
 from urllib.parse import urlsplit
 
 from bench.peers.setup import DEBIAN, binary
@@ -89,11 +90,35 @@ def wrk(scenario: Scenario, url: str, seconds: int, cores: Cores, folder: Path) 
     return read_wrk(run_pinned([*command, url], cores.load, seconds))
 
 
+def read_h2load(out: str, lasted: list[int]) -> Load:
+    """What h2load printed, and how many microseconds each request took."""
+    rate = re.search(r"finished in \S+, ([\d.]+) req/s", out)
+    found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
+    if rate is None or found is None or len(lasted) < 2:
+        raise LoadFailed(f"h2load failed: {out.strip()[-200:]}")
+    if "Application protocol: h2" not in out:
+        raise LoadFailed("h2load was not answered in HTTP/2")
+    done, *wrong = (int(number) for number in found.groups())
+    parts = quantiles(lasted, n=100)
+    return Load(done, sum(wrong), float(rate[1]), parts[49] / 1000, parts[98] / 1000)
+
+
+def h2load(scenario: Scenario, url: str, seconds: int, cores: Cores, folder: Path) -> Load:
+    """h2load with one thread, 32 requests at a time on each connection."""
+    log = folder / "h2load.log"
+    log.unlink(missing_ok=True)
+    command = [binary("h2load", DEBIAN), f"-c{scenario.connections}", "-m32", f"-D{seconds}", f"--log-file={log}", url]
+    out = run_pinned(command, cores.load, seconds)
+    lines = log.read_text(encoding="ascii").splitlines() if log.exists() else []
+    return read_h2load(out, [int(line.split()[2]) for line in lines])
+
+
 def handshakes(scenario: Scenario, url: str, seconds: int, cores: Cores, authority: Path) -> Load:
     """bench/handshakes.py on the load's core."""
     port = urlsplit(url).port
     command = [sys.executable, "-m", "bench.handshakes", str(port), str(seconds), str(scenario.connections)]
-    out = run_pinned([*command, str(authority)], cores.load, seconds)
+    command += [str(authority), *(["--resumed"] if scenario.resumed else [])]
+    out = run_pinned(command, cores.load, seconds)
     try:
         said = json.loads(out)
     except ValueError as error:
@@ -105,6 +130,8 @@ def drive(scenario: Scenario, url: str, seconds: int, cores: Cores, folder: Path
     """The scenario's load on one server."""
     if scenario.load == "handshakes":
         return handshakes(scenario, url, seconds, cores, certificates.authority)
+    if scenario.load == "h2load":
+        return h2load(scenario, url, seconds, cores, folder)
     return wrk(scenario, url, seconds, cores, folder)
 
 

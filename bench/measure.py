@@ -95,7 +95,7 @@ class Bench:
                 stage.start_backends()
             except Missing as missing:
                 return Outcome(scenario, [], f"the backends could not be started: {missing}")
-            running = [stage.start(peer) for peer in peers]
+            running = [stage.start(peer) for peer in peers if peer.only in ("", scenario.load)]
             stack.callback(stage.ask_to_stop)
             rows = [Row(one.name, one.reason) for one in running]
             for row in rows:

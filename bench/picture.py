@@ -18,12 +18,13 @@ COLOURS = {
     "Caddy": "#8cb6d9",
     "aiohttp": "#b8b8b8",
 }
-EXPENSIVE = ("handshakes", "download", "upload", "static-large")
+EXPENSIVE = ("handshakes", "resumed", "download", "upload", "static-large")
 LABELS = {
     "plain": "small GET",
     "limits": "small GET,\nlimits + log",
     "tls": "small GET,\nTLS",
     "handshakes": "TLS\nhandshake",
+    "resumed": "TLS handshake,\nresumed",
     "download": "10 MB\ndownload",
     "upload": "10 MB\nupload",
     "static": "file\nof 1 KB",

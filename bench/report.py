@@ -12,6 +12,9 @@ CAVEATS = {
     "nginx, HAProxy, frontgate and the aiohttp proxy charge every request; the rate is so high that none is rejected.",
     "handshakes": "Every request on a new connection, TLS 1.3, RSA 2048, tickets sent but never used. The load is a "
     "Python client and the limit of handshakes/s; the CPU column is the measure.",
+    "resumed": "The same with the session of the connection before; each brings a new ticket.",
+    "http2": "h2load, 32 requests at a time on each connection; HTTP/1.1 to the backends. A row says which engine it "
+    "has, where that is not the default (ngh2). Stock Caddy has no rate limiter.",
     "download": "nginx buffers in memory only (`proxy_max_temp_file_size 0`); the backend is nginx with sendfile.",
     "upload": "Streamed by all (`proxy_request_buffering off` in nginx).",
     "static": "nginx has its cache of open files on, as frontgate always has.",

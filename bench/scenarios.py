@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Load = Literal["wrk", "handshakes", "idle"]
+Load = Literal["wrk", "h2load", "handshakes", "idle"]
 Origin = Literal["small", "file", "fastapi", "none"]
 
 
@@ -15,7 +15,8 @@ class Scenario:
 
     `policies`: a limit on every request and an access log to a file, in every server. `origin`: which backends are
     behind (bench/servers.py; `none`: the servers answer by themselves, from files). `fields` go with each request.
-    `connections`: how many the load keeps open; for `handshakes` how many it opens at once.
+    `connections`: how many the load keeps open; for `handshakes` how many it opens at once, `resumed` or not;
+    for `h2load` there are 32 requests at a time on each.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Scenario:
     upload: bool = False
     fields: tuple[str, ...] = ()
     connections: int = 64
+    resumed: bool = False
 
     @property
     def unit(self) -> str:
@@ -39,7 +41,16 @@ SCENARIOS = (
     Scenario("plain", "Small GET, keep-alive"),
     Scenario("limits", "Small GET, keep-alive, limits and access log on", policies=True),
     Scenario("tls", "Small GET over TLS, keep-alive", tls=True),
+    Scenario(
+        "http2",
+        "Small GET over HTTP/2, limits and access log on",
+        load="h2load",
+        tls=True,
+        policies=True,
+        connections=8,
+    ),
     Scenario("handshakes", "TLS 1.3 handshakes, no resumption", load="handshakes", tls=True, connections=8),
+    Scenario("resumed", "TLS 1.3 handshakes, resumed", load="handshakes", tls=True, connections=8, resumed=True),
     Scenario("download", "10 MB download", origin="file", path="/10m", connections=4),
     Scenario("upload", "10 MB upload", path="/upload", upload=True, connections=4),
     Scenario("idle", "Memory of idle keep-alive connections", load="idle", connections=1000),

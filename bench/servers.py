@@ -178,7 +178,8 @@ class Stage:
         scenario, issued = self.scenario, self.certificates
         url = f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}{scenario.path}"
         keys = (issued.certificate, issued.key)
-        setup = Setup(folder, port, self.backends, scenario.tls, scenario.policies, *keys, self.files)
+        http2 = scenario.load == "h2load"
+        setup = Setup(folder, port, self.backends, scenario.tls, scenario.policies, *keys, self.files, http2)
         try:
             launch = peer.launch(setup)
             process = self.run(

@@ -69,6 +69,10 @@ class Wheel:
         for spoke in self._spokes:
             spoke.discard(thing)
 
+    def all(self) -> list[Timed]:
+        """Everything that it watches now."""
+        return [thing for spoke in self._spokes for thing in spoke]
+
     def tick(self, now: float) -> None:
         """Look at the next spoke and tell what has expired."""
         self._turn = (self._turn + 1) % len(self._spokes)

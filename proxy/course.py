@@ -43,6 +43,7 @@ class Course:
         "route",
         "status",
         "stayed",
+        "trace",
         "uri",
         "values",
     )
@@ -69,6 +70,7 @@ class Course:
         self.place: object = None  # where variables lead the request: an `http.outgoing` Place
         self.file = b""  # what a destination of files has found for it
         self.notes: tuple[tuple[str, str], ...] = ()
+        self.trace: object = None  # where the request is traced: a `policy.tracing` Trace
 
     def note(self, level: str, text: str) -> None:
         """Something that the error log is to say of the request, at a level of nginx's (info, notice, warn, error)."""

@@ -178,8 +178,11 @@ def answered(exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> 
         exchange.ticket = exchange.backend.answered(exchange.answered, exchange.ticket, head.status)
     answers = exchange.route.answers
     if answers is None:
+        if end:
+            free(exchange)
         exchange.downstream.head(exchange, head, body, end)
         if end:
+            exchange.ended = exchange.clock.now
             finish(exchange)
         return True
     try:
@@ -228,7 +231,7 @@ def unwanted(exchange: Exchange, head: ResponseHead) -> bool:
     exchange.link = None
     if link is not None:
         link.abort()
-    attempts.close(exchange, head.status)
+    attempts.close(exchange, head.status, answered=True)
     backend.upstream.send_again(exchange, pause)
     return True
 
@@ -247,9 +250,8 @@ def upgraded(exchange: Exchange, head: ResponseHead, rest: bytes) -> None:
 def ended(exchange: Exchange) -> None:
     """The backend's answer is whole, and the backend is free; its client may not have taken all of it yet, and then
     finishes the exchange when it has."""
-    if exchange.downstream.behind():
-        settle(exchange)
-    else:
+    settle(exchange)
+    if not exchange.downstream.behind():
         finish(exchange)
 
 
@@ -323,10 +325,16 @@ def left(exchange: Exchange) -> None:
 def settle(exchange: Exchange) -> None:
     """Give the backend back: its part is done."""
     exchange.ended = exchange.clock.now
+    free(exchange)
+
+
+def free(exchange: Exchange) -> None:
+    """Let others have the backend, whose answer is whole, before its client gets the last of it: who has that may come
+    again at once, at another worker perhaps, and is not to find the backend busy."""
     backend = exchange.backend
     if backend is not None:
         exchange.backend = None
-        backend.settle(exchange.ended, False, exchange.fault is None, exchange.ticket, exchange.status)
+        backend.settle(exchange.clock.now, False, exchange.fault is None, exchange.ticket, exchange.status)
 
 
 def finish(exchange: Exchange) -> None:

@@ -31,7 +31,11 @@ class Downstream(Protocol):
         """The connection it came on."""
 
     def last(self) -> None:
-        """The connection ends with the answer that is about to be sent."""
+        """The answer that is about to be sent is the last that could be told from the next: nothing is said of streams
+        beside it."""
+
+    def part(self) -> None:
+        """The connection has had enough: it ends with this exchange, and with those that are on their way beside it."""
 
     def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
         """Send a final response head and the first part of the body, which may be all of it."""

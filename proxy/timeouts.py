@@ -4,12 +4,13 @@ from __future__ import annotations
 
 
 class Timeouts:
-    """`client_header` bounds a whole head, `client_body`, `send` and `read` the time between two reads or writes.
+    """What bounds each stage of a connection and of an exchange.
 
-    `shutdown` bounds the draining of a worker, `tunnel` the silence of an upgraded connection. `answer` is the time for
-    one attempt's answer to begin (`read` unless a route has another), `deadline` that for the last attempt's, counted
-    from the request's start (0: no bound). `min_rate` is no time: bytes a second that a client must send or take (0:
-    any).
+    `handshake` bounds a whole handshake of TLS, `client_header` a whole head, `client_body`, `send` and `read` the time
+    between two reads or writes. `shutdown` bounds the draining of a worker, `tunnel` the silence of an upgraded
+    connection. `answer` is the time for one attempt's answer to begin (`read` unless a route has another), `deadline`
+    that for the last attempt's, counted from the request's start (0: no bound). `min_rate` is no time: bytes a second
+    that a client must send or take (0: any).
     """
 
     __slots__ = (
@@ -19,6 +20,7 @@ class Timeouts:
         "client_idle",
         "connect",
         "deadline",
+        "handshake",
         "min_rate",
         "read",
         "send",
@@ -39,6 +41,7 @@ class Timeouts:
         answer: float = 0.0,
         deadline: float = 0.0,
         min_rate: int = 500,
+        handshake: float = 10.0,
     ) -> None:
         self.client_header = client_header
         self.client_body = client_body
@@ -51,3 +54,4 @@ class Timeouts:
         self.answer = answer or read
         self.deadline = deadline
         self.min_rate = min_rate
+        self.handshake = handshake

@@ -1,12 +1,18 @@
 """What all tests share.
 
 Rules: whoever lacks something that a test needs skips it and says so. With FRONTGATE_SKIPS=none, as in CI, a skip is a
-failure, except of what only root may do: that runs with `sudo make test-root`.
+failure, except of what only root may do: that runs with `sudo make test-root`. Several processes run tests at a time
+(`make test`); what fills the machine, or measures it, has it for itself.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +21,8 @@ from hypothesis import settings
 settings.register_profile("house", derandomize=True, deadline=None, max_examples=200, database=None)
 settings.load_profile("house")
 
+TESTS = Path(__file__).parent
+ALONE = (TESTS / "soak", TESTS / "abuse", TESTS / "fuzz")  # folders of tests that want the whole machine
 ROOT_ONLY = "only root may become somebody else: sudo make test-root"
 
 
@@ -24,9 +32,37 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(ROOT_ONLY)
 
 
+@contextlib.contextmanager
+def turn(run: int, alone: bool) -> Iterator[None]:
+    """While a test runs: nobody else's may, if it wants to be alone, and else none of those that do.
+
+    `run` is the process that all who run tests come from. Whoever waits for the room holds the door, so that those who
+    want to be alone get their turn.
+    """
+    with (
+        open(Path(tempfile.gettempdir(), f"frontgate-tests-{run}-door"), "wb") as door,
+        open(Path(tempfile.gettempdir(), f"frontgate-tests-{run}-room"), "wb") as room,
+    ):
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the timeout of the test begins
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Wait for one's turn, where several processes run tests."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with turn(os.getppid(), any(folder in item.path.parents for folder in ALONE)):
+        return (yield)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail for what was skipped, where nothing may be."""
+    """Fail for what was skipped, where nothing may be; leave no locks behind."""
+    for lock in Path(tempfile.gettempdir()).glob(f"frontgate-tests-{os.getpid()}-*"):
+        lock.unlink(missing_ok=True)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("FRONTGATE_SKIPS") != "none" or reporter is None:
         return

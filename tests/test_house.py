@@ -27,6 +27,7 @@ FLOORS = (
     ("catalog",),
     ("ledger",),
     ("build",),
+    ("apps",),
     ("admin",),
     ("process",),
     ("cli",),
@@ -48,7 +49,7 @@ PURE = (
 )
 IMPURE = frozenset(["asyncio", "socket", "ssl", "time", "random", "os", "httptools", "uvloop", "threading", "select"])
 FORBIDDEN = re.compile(r"(?i)manager|handler|helper|util|context|data|info")
-FOREIGN = frozenset(["data_received"])  # names that are not ours to choose: asyncio calls them
+FOREIGN = frozenset(["data_received", "get_extra_info"])  # names that are not ours to choose: asyncio calls them
 MOST_LINES = 400
 LONGEST, LONG = 60, 40  # lines of a function: too many, and many
 

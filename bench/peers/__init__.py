@@ -15,12 +15,19 @@ class Peer(NamedTuple):
     name: str
     version: Callable[[], str]
     launch: Callable[[Setup], Launch]
+    only: str = ""
+    """The one kind of load it is there for; "" for all."""
 
 
 PEERS = (
     Peer(nginx.NAME, nginx.version, nginx.launch),
     Peer(frontgate.NAME, frontgate.version, frontgate.launch),
     Peer(frontgate.PLAIN_NAME, frontgate.plain_version, frontgate.launch_plain),
+    *(
+        Peer(name, version, launch, "h2load")
+        for engine in frontgate.ENGINES
+        for name, version, launch in frontgate.with_engine(engine)
+    ),
     *(Peer(module.NAME, module.version, module.launch) for module in (haproxy, caddy, usual)),
 )
 REFERENCE = nginx.NAME

@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.peers import nginx, web
@@ -17,6 +18,7 @@ from bench.peers.setup import BURST, IDLE_LINKS, MAX_BODY_MEGABYTES, RATE, Launc
 
 NAME = "frontgate"
 PLAIN_NAME = "frontgate-plain"
+ENGINES = ("jh2", "h2")  # of HTTP/2, beside the one that is used where nothing is said
 SOURCE = Path(__file__).resolve().parent.parent.parent
 BUILT = SOURCE / ".venv" / "built"
 
@@ -37,6 +39,7 @@ max_body = "{megabytes}m"
 address = "127.0.0.1:{port}"
 tls = {tls}
 {limit}
+{http2}
 [upstream.app]
 balance = "round_robin"
 servers = [{servers}]
@@ -99,15 +102,23 @@ def launch_plain(setup: Setup) -> Launch:
     return started(SOURCE, setup)
 
 
-def started(where: Path, setup: Setup) -> Launch:
+def with_engine(engine: str) -> list[tuple[str, Callable[[], str], Callable[[Setup], Launch]]]:
+    """The same two with another engine of HTTP/2: name, version and launch."""
+    return [
+        (f"{NAME}-{engine}", version, lambda setup: started(BUILT, setup, engine)),
+        (f"{PLAIN_NAME}-{engine}", plain_version, lambda setup: started(SOURCE, setup, engine)),
+    ]
+
+
+def started(where: Path, setup: Setup, engine: str = "auto") -> Launch:
     """Serve frontgate.toml; where files are served, the very nginx.conf that nginx has."""
     if setup.files is None:
-        return command(where, "serve", "-c", str(configure(setup)))
+        return command(where, "serve", "-c", str(configure(setup, engine)))
     path = write(setup, "nginx.conf", nginx.frame(setup.folder, web.inside(setup)))
     return command(where, "nginx", "-c", str(path), "-e", str(setup.folder / "error.log"))
 
 
-def configure(setup: Setup) -> Path:
+def configure(setup: Setup, engine: str) -> Path:
     """Write frontgate.toml."""
     text = CONFIGURATION.format(
         access=setup.access_log if setup.policies else "off",
@@ -115,6 +126,7 @@ def configure(setup: Setup) -> Path:
         megabytes=MAX_BODY_MEGABYTES,
         port=setup.port,
         tls="true" if setup.tls else "false",
+        http2=f'[http2]\nengine = "{engine}"' if setup.http2 else "",
         limit=LIMIT.format(rate=RATE, burst=BURST) if setup.policies else "",
         servers=", ".join(f'"{address}"' for address in setup.backends),
         links=IDLE_LINKS,

@@ -55,12 +55,13 @@ def launch(setup: Setup) -> Launch:
     web.refuse(setup)
     pem = setup.folder / "haproxy.pem"
     pem.write_bytes(setup.certificate.read_bytes() + setup.key.read_bytes())
+    alpn = "h2,http/1.1" if setup.http2 else "http/1.1"
     text = CONFIGURATION.format(
         log_target="log stdout len 1024 format raw local0 info" if setup.policies else "",
         log="log global\n    option httplog clf" if setup.policies else "",
         limit=LIMIT.format(rate=RATE) if setup.policies else "",
         port=setup.port,
-        tls=f"ssl crt {pem} ssl-min-ver TLSv1.2 alpn http/1.1" if setup.tls else "",
+        tls=f"ssl crt {pem} ssl-min-ver TLSv1.2 alpn {alpn}" if setup.tls else "",
         scheme="https" if setup.tls else "http",
         servers="\n".join(
             f"    server app{number} {address} pool-max-conn {IDLE_LINKS} pool-purge-delay 60s"

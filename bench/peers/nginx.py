@@ -85,7 +85,7 @@ def launch(setup: Setup) -> Launch:
         servers=" ".join(f"server {address};" for address in setup.backends),
         links=IDLE_LINKS,
         port=setup.port,
-        tls="ssl" if setup.tls else "",
+        tls=f"ssl{' http2' if setup.http2 else ''}" if setup.tls else "",
         certificate=(
             f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.key}; ssl_protocols TLSv1.2 TLSv1.3;"
             if setup.tls

@@ -12,7 +12,7 @@ RATE = 1_000_000
 BURST = 100_000
 MAX_BODY_MEGABYTES = 64
 IDLE_LINKS = 64
-DEBIAN = "apt-get install nginx haproxy wrk"
+DEBIAN = "apt-get install nginx haproxy wrk nghttp2-client"
 
 
 class Missing(Exception):
@@ -34,6 +34,7 @@ class Setup:
     certificate: Path
     key: Path
     files: Path | None = None
+    http2: bool = False
 
     @property
     def access_log(self) -> Path:

@@ -17,7 +17,7 @@ from proxy.content.subrequest import Mirror, Ways
 from proxy.content.user_file import UserFiles
 from proxy.exchange import Exchange, Step
 from proxy.exchange import Route as AnyRoute
-from proxy.observe.metrics import SiteCounts
+from proxy.observe.metrics import RouteCounts
 from proxy.observe.notes import Notes
 from proxy.policy.access import Rules
 from proxy.policy.realip import RealIp as RealIpStep
@@ -119,7 +119,7 @@ class AccessMaker:
             found = silent = copy(route)
             kept = [one for one in route.observers if isinstance(one, GiveBack | Notes)]
             if route in self._loud:
-                kept = [one for one in route.observers if not isinstance(one, SiteCounts)]  # type: ignore[misc]
+                kept = [one for one in route.observers if not isinstance(one, RouteCounts)]  # type: ignore[misc]
             silent.observers = tuple(kept)  # type: ignore[misc]
             self._silent[route] = self._silent[silent] = silent
             for name in ("invalid_referer", "secure_link"):

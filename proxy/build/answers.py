@@ -11,6 +11,7 @@ from proxy.config.connection import Connection
 from proxy.config.script import ErrorPage as PageTable
 from proxy.content.fields import AddedFields
 from proxy.content.keeping import KeepAlive
+from proxy.content.told_id import ToldId
 from proxy.exchange import Filter
 from proxy.policy.answers import KEEP, Answers, ErrorPage
 from proxy.upstream import hearing
@@ -52,6 +53,8 @@ def _filters(parts: Parts, spot: Spot) -> list[Filter]:
     fields = spot.said("add_headers", ())
     if fields:
         filters.append(AddedFields([(one.name.encode(), parts.template(one.value), one.always) for one in fields]))
+    if parts.model.explain.header is not None:
+        filters.append(ToldId(parts.model.explain.header.encode()))
     filters += compress.last(parts, spot, bool(filters))
     return filters
 

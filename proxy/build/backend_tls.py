@@ -16,7 +16,8 @@ from typing import Final
 from proxy.config.tls import DATA, BackendTls
 from proxy.exchange import Exchange
 from proxy.policy.template import Template, Vocabulary
-from proxy.upstream.tls import Calling, calling, literal
+from proxy.upstream.resolve import literal
+from proxy.upstream.tls import Calling, calling
 
 Speech = Callable[[Exchange], "tuple[Calling, str] | None"]
 

@@ -18,6 +18,7 @@ from proxy.config.upstream import Server, Upstream
 from proxy.ledger import Ledger, Living
 from proxy.policy.backend import Backend
 from proxy.policy.breaker import Breaker, LocalRecord, Record, Settings
+from proxy.policy.counts import BackendCounts
 from proxy.policy.standing import FINE, Standing
 from proxy.shared.arena import GaugeCells, SignCells
 from proxy.upstream.keyed import KeyedPool
@@ -34,6 +35,7 @@ class BackendMaker:
         self.name = name
         self.table = model.upstream[name]
         self.keyed = ways.keyed(model, name)
+        self.counted = model.metrics.backends
         self.place = place
         self.ledger = ledger
         self.living = living
@@ -85,6 +87,7 @@ class BackendMaker:
         )
         balance.introduce(backend, server)
         backend.breaker = self._breaker(server, backend)
+        backend.pool.counts = backend.counts = (backend.counts or BackendCounts()) if self.counted else None
         backend.guard()
         kept = table.keepalive_all + 1 if self.shelf is not None else table.keepalive
         backend.pool.configure(kept, table.keepalive_timeout, table.keepalive_requests, self.bare_lf)

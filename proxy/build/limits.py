@@ -23,6 +23,7 @@ from proxy.policy.template import Vocabulary
 from proxy.shared.buckets import Buckets
 from proxy.shared.in_flight import InFlight, OnceHeld, Together
 from proxy.shared.limit import OUTCOMES, Limit, Limits, Once, OneLimit
+from proxy.shared.offenders import Offenders
 
 
 def limits(model: Model, place: Place, ledger: Ledger, vocabulary: Vocabulary) -> dict[str, Limit]:
@@ -41,7 +42,8 @@ def charges(parts: Parts, spot: Spot) -> list[Step]:
     rates = [_bound(used, parts, spot) for used in spot.route.limits if used.name in parts.limits]
     rest = (parts.place.clock, parts.place.parking, engine.resume)
     if rates:
-        step: Step = OneLimit(rates[0], *rest) if len(rates) == 1 else Limits(rates, *rest)
+        plain = OneLimit(rates[0], *rest) if len(rates) == 1 else Limits(rates, *rest)
+        step: Step = parts.sharing.step(rates) or plain
         steps.append(Once(step) if again else step)
     flights = [_in_flight(used, parts, spot) for used in held(parts, spot.route)]
     if flights:
@@ -109,7 +111,13 @@ def _limit(name: str, table: Table, key: keys.Key, model: Model, place: Place, l
         alone=model.workers == 1,
         by_address=table.key == "address",
         log="warn" if table.log == "warning" else table.log,
+        offenders=offenders(model, place),
     )
+
+
+def offenders(model: Model, place: Place) -> Offenders | None:
+    """Where keys that are rejected are written down: where there is a door to ask for them at."""
+    return place.diary.offenders if place.diary is not None and model.admin.listen is not None else None
 
 
 def _bound(used: UsedLimit, parts: Parts, spot: Spot) -> Limit:
@@ -135,4 +143,5 @@ def _in_flight(used: UsedLimit, parts: Parts, spot: Spot) -> InFlight:
         table.dry_run,
         log="warn" if table.log == "warning" else table.log,
         fields=table.headers != "none",
+        offenders=offenders(parts.model, place),
     )

@@ -9,7 +9,9 @@ from typing import TypeVar
 from proxy import catalog
 from proxy.build.logs import Logs
 from proxy.build.place import Place
+from proxy.build.redis import Sharing
 from proxy.build.standing import Standing
+from proxy.build.tracing import Traces
 from proxy.config import model as config
 from proxy.config.model import Model
 from proxy.ledger import Ledger
@@ -36,6 +38,8 @@ class Parts:
     vocabulary: Vocabulary
     kept: Kept
     standing: Standing
+    sharing: Sharing
+    traces: Traces
     resolvers: dict[object, Dns] = field(default_factory=dict)  # by their settings
 
     @property

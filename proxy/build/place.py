@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from proxy.clock import Clock, Parking, Wheel
 from proxy.shared.arena import Arena
 from proxy.shared.breakers import Breakers
+from proxy.shared.diary import Diary
 from proxy.shared.memory import Memory
 from proxy.shared.tally import Tally
 
@@ -19,9 +20,9 @@ def at_once(call: Callable[[], None]) -> None:
 class Place:
     """`zones` is shared memory by name, that of the limits; `breakers` is the table of the host's breakers and `tally`
     what is in use there; `bells` are the descriptors that wake each worker, and `soon` calls something in the loop's
-    next turn."""
+    next turn; `diary` is where exchanges are written down, if anywhere."""
 
-    __slots__ = ("arena", "bells", "breakers", "clock", "parking", "row", "soon", "tally", "wheel", "zones")
+    __slots__ = ("arena", "bells", "breakers", "clock", "diary", "parking", "row", "soon", "tally", "wheel", "zones")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Place:
         tally: Tally,
         bells: Sequence[int] = (),
         soon: Callable[[Callable[[], None]], object] = at_once,
+        diary: Diary | None = None,
     ) -> None:
         self.clock = clock
         self.wheel = wheel
@@ -46,3 +48,4 @@ class Place:
         self.tally = tally
         self.bells = bells
         self.soon = soon
+        self.diary = diary

@@ -76,6 +76,7 @@ def composer(parts: Parts, spot: Spot) -> Composer | None:
         passes=said(spot, "pass_body", True),
         body=_template(parts, said(spot, "body", None)),
         links=_links(parts, spot),
+        traced=bool(parts.traces.steps(spot.said("traced", True))),
         least=0 if said(spot, "body_file", "off") != "off" else said(spot, "body_memory", MEMORY),
         underscores=said(spot, "underscores", parts.model.http.dialect == "nginx"),  # unusual names never came so far
     )

@@ -12,19 +12,23 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from time import monotonic
 
-from proxy.build import balance, tls, upstreams
+from proxy.build import balance, http2, tls, upstreams
 from proxy.build.declared import vocabulary_of
 from proxy.build.heads import Readers, waiting
 from proxy.build.limits import limits
 from proxy.build.logs import Logs
 from proxy.build.parts import Parts
 from proxy.build.place import Place
+from proxy.build.redis import Sharing
 from proxy.build.sites import SiteMaker
 from proxy.build.standing import Standing
+from proxy.build.steering import Steering
+from proxy.build.tracing import Traces
+from proxy.build.watching import Watching
 from proxy.config.model import Model
 from proxy.downstream.capacity import Capacity
-from proxy.downstream.h2.engines import ENGINES
 from proxy.downstream.listener import ANY, Listener, Trust
+from proxy.downstream.porch import Porch
 from proxy.downstream.spool import Spools
 from proxy.ledger import Ledger, Living
 from proxy.observe.log_files import LogFiles
@@ -46,8 +50,11 @@ class Runtime:
         words = vocabulary_of(model)
         self.certificates = tls.choices(model, words, place.clock)
         self.limits = limits(model, place, self.ledger, words)
+        self.sharing: Sharing = Sharing(model, place, self.ledger, previous.sharing if previous else None)
         self.capacity: Capacity = previous.capacity if previous else Capacity(place.tally, place.row)
         self.capacity.configure(model.http.max_connections, model.http.max_connections_per_address)
+        self.porch: Porch = previous.porch if previous else Porch()
+        self.porch.most = model.http.max_handshakes
         living = _living(previous)
         buffer = model.buffer
         self.spools: Spools = previous.spools if previous else Spools(buffer.folder, buffer.memory, buffer.total)
@@ -68,7 +75,9 @@ class Runtime:
         kept = Kept(place.clock, place.wheel, place.parking, model.http.bare_lf == "accept")
         self.standing = Standing(place, self.ledger)
         self._logs = Logs(model, place, words, self.log_files)
-        parts = Parts(model, place, self.ledger, self.limits, self.upstreams, self._logs, words, kept, self.standing)
+        self.traces: Traces = Traces(model, previous.traces if previous else None)
+        shared = (self.ledger, self.limits, self.upstreams, self._logs, words, kept, self.standing, self.sharing)
+        parts = Parts(model, place, *shared, self.traces)
         maker = SiteMaker(parts)
         sites = maker.sites()
         made.balance(parts.vocabulary)
@@ -77,17 +86,28 @@ class Runtime:
             tables, previous.listeners if previous is not None else {}
         )
         self.standing.listeners = self.listeners
+        self.steering = Steering(place, self.upstreams, made.remakes)
+        self._watching = Watching(place, place.diary.live, self.listeners) if place.diary is not None else None
+        if place.diary is not None:
+            place.diary.configure(model.explain.keep, model.explain.failed, model.explain.slowest)
         made.commit()
 
     def flush(self) -> None:
         """What is periodic: look at backends and queues, write the log lines there are, add counts to the arena."""
         now = self.place.clock.now
         groups = (*self.upstreams.values(), *self.orphans.values())
+        self.steering.look(now)
         for group in groups:
             group.tick(now)
+        self.sharing.tick()
         self.ledger.flush(groups, self.leaving)
         self.log_files.flush(now)
-        if self.standing.used:
+        self.traces.tick()
+        self.ledger.traced(self.traces.spans)
+        if self.place.diary is not None and self._watching is not None:
+            self.place.diary.flush()
+            self._watching.look(now)
+        if self.standing.used or self.ledger.rarely:
             self.standing.publish()
 
     def reopen(self) -> None:
@@ -101,8 +121,13 @@ class Runtime:
             if group.queue is not None:
                 group.queue.look()
 
+    async def warm(self) -> None:
+        """Begin to reach what is shared with other hosts, in the running loop."""
+        await self.sharing.warm()
+
     def close(self) -> None:
         """Let go of what the next Runtime has not adopted, or of everything at the end of the worker."""
+        self.sharing.close()
         for group in self.upstreams.values():
             if group.members is not None:
                 group.members.rest()
@@ -114,12 +139,14 @@ class Runtime:
         for group in successor.orphans.values():
             if group.members is not None:
                 group.members.rest()
+        self.sharing.retire(successor.sharing)
         successor.ledger.flush((), successor._dropped)  # for some this is the last time that they are counted
         for backend in successor._dropped.values():
             backend.pool.close()
             if backend.pool.resolver is not None:
                 backend.pool.resolver.retire()
         self.log_files.retire(successor.log_files)
+        self.traces.retire(successor.traces)
 
     # --- parts ------------------------------------------------------------------------------------------------------
 
@@ -141,9 +168,10 @@ class Runtime:
             most = table.http.max_requests if table is not None else None
             listener.most_requests = (http.max_requests if most is None else most) or ANY
             listener.remembers = self._logs.asks
+            listener.porch = self.porch
             listener.http2 = bool(self.model.listen[name].http2)
-            if listener.http2 and not ENGINES:
-                raise ValueError(f'[listen.{name}] says http2 = true: pip install "frontgate[http2]" first')
+            listener.counts = self.ledger.http2
+            listener.terms = http2.terms(self.model, name, sites.default.name)
             listeners[name] = listener
         return listeners
 

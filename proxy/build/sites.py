@@ -27,11 +27,10 @@ from proxy.content.stub_status import StubStatus
 from proxy.exchange import Destination, Observer, Step
 from proxy.http.escape import unescaped
 from proxy.http.response import HeaderEdits
-from proxy.ledger import NOBODY
-from proxy.observe.metrics import SiteCounts
+from proxy.ledger import NOBODY, counted_as
 from proxy.observe.notes import Notes
 from proxy.policy.locations import EXACT, FIRST, REGEX, Location
-from proxy.policy.pattern import pattern
+from proxy.policy.pattern import Pattern, pattern
 from proxy.policy.routing import NO_LIMIT, Captures, Located, Route, Site, Sites, only_internal
 from proxy.policy.script import Script
 from proxy.shared.in_flight import GiveBack
@@ -87,7 +86,7 @@ class SiteMaker:
         if steps:
             site.entry = entry = copy(site.otherwise)
             entry.destination = Nowhere()
-            entry.steps = (*steps, Located(site))
+            entry.steps = (*self._traced(table), *steps, Located(site))
             entry.max_body = NO_LIMIT  # its route says
             entry.folder = files.folder(self.parts, spot)
             self.access.made(entry, spot)
@@ -114,6 +113,8 @@ class SiteMaker:
             steps.append(Captures(named, names=True))
         if steps or spot.table.script or spot.table.tls.verify != "off":
             steps += self._proofs  # an authority is no client: nothing that a site asks for is asked of it
+        if steps or spot.table.script or spot.table.tls.verify != "off":
+            steps += tls.belonging(spot, self.model)
         steps += tls.certified(spot)  # whoever may not come in does not make anything happen
         if spot.table.script:
             steps += self.access.identity(spot)  # scripts may ask who the client is
@@ -125,12 +126,12 @@ class SiteMaker:
         locations: list[Location[Route]] = []
         slashes: list[Route] = []
         for table in tables:
-            route = self._route(Spot(spot.name, spot.table, spot.site, table))
+            regex = pattern(table.path, table.match == "iregex") if table.match in ("regex", "iregex") else None
+            route = self._route(Spot(spot.name, spot.table, spot.site, table), regex)
             if table.match == "named":
                 spot.site.named[table.path] = route
                 self._locations(spot, table.route)
                 continue
-            regex = pattern(table.path, table.match == "iregex") if table.match in ("regex", "iregex") else None
             kind = REGEX if regex is not None else table.match
             locations.append(Location(kind, route.path, route, regex, self._locations(spot, table.route)))
             if table.slash and route.path.endswith(b"/"):
@@ -140,18 +141,18 @@ class SiteMaker:
 
     # --- routes -----------------------------------------------------------------------------------------------------
 
-    def _route(self, spot: Spot) -> Route:
+    def _route(self, spot: Spot, regex: Pattern | None) -> Route:
         table, site = spot.route, spot.table
         composer = proxied.composer(self.parts, spot)
         request_edits = _request_edits(site.request_headers, table.request_headers)
-        request_edits.any = request_edits.any or composer is not None
+        request_edits.any = request_edits.any or composer is not None or bool(self._traced(site, table))
         max_body = spot.said("max_body", self.model.http.max_body)
         route = Route(
             spot.name,
             table.path.encode() if table.match in ("regex", "iregex", "named") else unescaped(table.path.encode()),
             self._destination(spot),
-            steps=self._steps(spot),
-            observers=self._observed(spot.name, spot.said("logs", None)),
+            steps=self._steps(spot, regex),
+            observers=self._observed(spot.name, spot.said("logs", None), table),
             timeouts=self._patience(spot),
             retry=upstreams.retry(self._retry_table(table)),
             response_buffering=spot.said("response_buffering", True),
@@ -167,18 +168,18 @@ class SiteMaker:
         self.access.made(route, spot)
         return route
 
-    def _steps(self, spot: Spot) -> tuple[Step, ...]:
+    def _steps(self, spot: Spot, regex: Pattern | None) -> tuple[Step, ...]:
         """What happens before the destination, in this order."""
         table = spot.route
-        steps: list[Step] = []
-        if table.match in ("regex", "iregex"):
-            expression = pattern(table.path, table.match == "iregex")
-            if expression.groups:  # its captures may be spoken of by everything behind
-                steps.append(Captures([expression]))
+        steps: list[Step] = [*self._traced(spot.table, table)]  # first: of what is turned away there is a trace, too
+        steps += tls.belonging(spot, self.model)  # before anything that is only for this site
+        if regex is not None and regex.groups:  # its captures may be spoken of by everything behind
+            steps.append(Captures([regex]))
         connection = spot.said("connection", None)
         if connection is not None:
             steps += _parting(connection)
         steps += self.access.identity(spot)  # whoever is asked about is to be the client
+        steps += tls.introducing(spot)
         if table.internal:  # before anything that a stranger could make happen
             steps.append(only_internal)
         steps += self.access.methods(spot)  # another route, with all that it says
@@ -236,22 +237,40 @@ class SiteMaker:
             name,
             b"",
             Nowhere(),
+            steps=self._traced(table),
             observers=observers,
             edits=edits,
             timeouts=timeouts(self.model, *([table.timeouts] if table is not None else [])),
             error_logs=table.error_logs if table is not None else None,
         )
 
-    def _observed(self, name: str, logs: Sequence[AccessLog] | None = None) -> tuple[Observer, ...]:
+    def _traced(self, site: config.Site | None, table: config.Route | None = None) -> tuple[Step, ...]:
+        return self.parts.traces.steps(_traced(site, table))
+
+    def _observed(
+        self, name: str, logs: Sequence[AccessLog] | None = None, table: config.Route | None = None
+    ) -> tuple[Observer, ...]:
         parts = self.parts
         site = self.model.site.get(name)
         holds = site is not None and limits.holds(parts, site)  # an exchange may end on any route of its site
-        counts = parts.ledger.sites.setdefault(name, SiteCounts(parts.ledger.faults))
+        counts = parts.ledger.route(counted_as(self.model, name, table))
         back = (GiveBack(parts.place.tally, parts.place.row),) if holds else ()
         told = (hearing.ended,) if parts.hears else ()  # strategies that learn from ends
         told_all = self.model.log.style == "nginx"
         noted = (Notes(),) if site is not None and (told_all or limits.notes(parts, site)) else ()
-        return (*told, *noted, counts, *parts.logs.observers(logs), *back)
+        spans = parts.traces.observers(_traced(site, table))
+        return (*told, *noted, counts, *parts.logs.observers(logs), *spans, *self._written_down(), *back)
+
+    def _written_down(self) -> tuple[Observer, ...]:
+        """What keeps exchanges for whoever asks about them: all, those that are worth it where there is a door to ask
+        at, or none."""
+        diary, explain = self.parts.place.diary, self.model.explain
+        if diary is None:
+            return ()
+        if explain.keep:
+            return (diary.every,)
+        wanted = self.model.admin.listen is not None and (explain.failed or explain.slowest)
+        return (diary.notable,) if wanted else ()
 
 
 def _without_slash(route: Route) -> Location[Route]:
@@ -259,6 +278,12 @@ def _without_slash(route: Route) -> Location[Route]:
     other = copy(route)
     other.path, other.steps, other.destination = route.path[:-1], (), SlashAdded()
     return Location(EXACT, other.path, other)
+
+
+def _traced(*tables: config.Scope | None) -> bool:
+    """Whether [trace] holds: the last that says so decides."""
+    said = [one.traced for one in tables if one is not None and one.traced is not None]
+    return said[-1] if said else True
 
 
 def _parting(table: Connection) -> list[Step]:

@@ -1,7 +1,7 @@
 """How many connections and requests there are and have been, over all workers: what nginx's stub_status tells.
 
-Rules: of this worker it is counted when it is asked for; of the others it is what they wrote into the arena at their
-last tick, which they do only where somebody may ask.
+Rules: of this worker it is counted when it is asked for; of the others it is what they wrote into the arena, which they
+do at each tick where somebody may ask, and else once a second, for the metrics.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from proxy.build.place import Place
 from proxy.content.stub_status import Numbers
+from proxy.downstream.h2.connection import Http2
 from proxy.downstream.listener import Listener
 from proxy.ledger import Ledger
 from proxy.observe.metrics import CLASSES
@@ -36,7 +37,7 @@ class Standing:
         reading, writing = arena.total(READING), arena.total(WRITING)
         sites = {name[1] for name in columns if name[0] == "site"}
         requests = sum(arena.total(("site", site, "requests", one)) for site in sites for one in CLASSES)
-        requests += sum(sum(counts.classes) for counts in self._ledger.sites.values()) + writing
+        requests += sum(sum(counts.requests) for counts in self._ledger.routes.values()) + writing
         return Numbers(active, accepted, requests, reading, writing, max(0, active - reading - writing))
 
     def publish(self) -> None:
@@ -45,7 +46,9 @@ class Standing:
         reading = writing = 0
         for listener in self.listeners.values():
             for connection in listener.connections:
-                if getattr(connection, "exchange", None) is not None:
+                if isinstance(connection, Http2):
+                    writing += connection.busy
+                elif getattr(connection, "exchange", None) is not None:
                     writing += 1
                 elif getattr(connection, "reading", False):
                     reading += 1

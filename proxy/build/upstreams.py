@@ -7,7 +7,7 @@ Runtime is there (`Upstreams.commit`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -22,7 +22,9 @@ from proxy.content.redirect import FixedReply, Unlive
 from proxy.exchange import Destination
 from proxy.ledger import Ledger, Living
 from proxy.policy.backend import Backend
+from proxy.policy.balance.explained import Explained
 from proxy.policy.balance.round_robin import RoundRobin
+from proxy.policy.balance.strategy import Strategy
 from proxy.policy.retry import FULL, Budget, Retry
 from proxy.policy.template import Vocabulary
 from proxy.shared.arena import HeadCells
@@ -43,6 +45,7 @@ class Upstreams:
         self._place = place
         self._model = model
         self._tables = model.upstream
+        self.remakes: dict[str, Callable[[list[Backend]], None]] = {}  # what gives a group its strategy anew
         self._built = {
             name: _group(name, model, place, ledger, living, (before or {}).get(name)) for name in model.upstream
         }
@@ -63,17 +66,27 @@ class Upstreams:
         for name, group in self._built.items():
             former = self.groups[name].balancer
             table = self._tables[name]
-            group.balancer = balance.strategy(name, table, group.backends, self._place, vocabulary, former)
+            group.balancer = self._strategy(name, group.backends, vocabulary, former)
             ways.give(self._model, name, group.backends, vocabulary)
+            self.remakes[name] = changing = self._changing(name, table, vocabulary)
             if group.members is not None:
-                group.members.changed = self._changing(name, table, vocabulary)
+                group.members.changed = changing
+
+    def _strategy(self, name: str, backends: Sequence[Backend], vocabulary: Vocabulary, former: object) -> Strategy:
+        """What picks for an upstream, and says why where picks are explained."""
+        table, place = self._tables[name], self._place
+        before = former.base if isinstance(former, Explained) else former
+        strategy = balance.strategy(name, table, backends, place, vocabulary, before)
+        if place.diary is None or not self._model.explain.keep:
+            return strategy
+        return Explained(strategy, backends, place.clock, table.balance, place.diary.picked)
 
     def _changing(self, name: str, table: Upstream, vocabulary: Vocabulary) -> Callable[[list[Backend]], None]:
         """What gives a group other backends."""
         group = self.groups[name]
 
         def changed(backends: list[Backend]) -> None:
-            strategy = balance.strategy(name, table, backends, self._place, vocabulary, group.balancer)
+            strategy = self._strategy(name, backends, vocabulary, group.balancer)
             ways.give(self._model, name, backends, vocabulary)
             group.change(backends, strategy, standing(name, table, backends, self._place))
 

@@ -1,5 +1,5 @@
 """Makes how the links to backends are made, where that is not simply by connecting to an address: in TLS, from an
-address of our own.
+address of our own, behind a PROXY header.
 
 Rules: a route's word counts before its upstream's. An upstream has keyed pools when it, or a route that leads to it,
 says anything of the kind; all others have plain ones.
@@ -17,6 +17,7 @@ from proxy.config.model import Model
 from proxy.config.tls import BackendTls
 from proxy.exchange import Exchange
 from proxy.policy.backend import Backend
+from proxy.policy.introduced import VERSIONS
 from proxy.policy.template import Vocabulary
 from proxy.upstream.keyed import Way, Ways
 
@@ -44,7 +45,7 @@ def said(*tables: Links) -> bool:
 
 def keyed(model: Model, name: str) -> bool:
     """Whether the links of an upstream are not all alike."""
-    if said(model.upstream[name]):
+    if said(model.upstream[name]) or model.upstream[name].proxy_protocol is not None:
         return True
     return any(
         route.upstream == name and said(route.proxy, site.proxy)
@@ -80,9 +81,11 @@ def ways(vocabulary: Vocabulary, *tables: Links) -> Ways:
 def give(model: Model, name: str, backends: Iterable[Backend], vocabulary: Vocabulary) -> None:
     """Tell the backends of an upstream how their links are made when a route does not say."""
     if keyed(model, name):
-        made = ways(vocabulary, model.upstream[name])
+        table = model.upstream[name]
+        made = ways(vocabulary, table)
         for backend in backends:
             backend.pool.ways = made
+            backend.pool.introduce = None if table.proxy_protocol is None else VERSIONS[table.proxy_protocol]
 
 
 def bound(text: bytes) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from proxy.config.model import Model
 from proxy.config.source import Problem, Source, Where
 from proxy.config.tls import each, named
 
+PEOPLE: Final = 1000  # the first id that Debian gives to people and their groups; those below are services'
 EXPIRES_SOON: Final = 14 * 86400.0  # seconds before its end that a certificate is warned of
 
 
@@ -37,12 +38,15 @@ def problems(model: Model, source: Source, pairs: bool = True) -> list[Problem]:
 def warnings(model: Model, source: Source) -> list[Problem]:
     """Everything that can be served but is probably not meant, by line."""
     found = [*_open_keys(model, source), *_unused(model, source), *_powerless(model, source)]
+    found += _overheard(model, source)
     return sorted({*found, *_expiring(model, source), *_astray(model, source)})
 
 
 def _doors(model: Model, source: Source) -> Iterator[Problem]:
     if not model.listen:
         yield source.problem((), 'there is no listener: add [listen.web] with address = "0.0.0.0:8080"')
+    if model.admin.exposed():
+        yield source.problem(("admin", "listen"), model.admin.exposed())
     if not model.site and not all(listener.redirect for listener in model.listen.values()):
         yield source.problem((), "there is no site: add [site.NAME] with a [[site.NAME.route]]")
 
@@ -144,14 +148,49 @@ def _damaged(table: Where, certificate: str, key: str, source: Source) -> Proble
     return source.problem((*table, "key"), f"key {key} is damaged: copy it again, as PEM")
 
 
+def _overheard(model: Model, source: Source) -> Iterator[Problem]:
+    """A token that travels where others can read it."""
+    if not model.admin.local and model.admin.certificate is None and not model.admin.exposed():
+        text = "the token goes to the admin door in the clear: add certificate and key, or put TLS before it"
+        yield source.problem(("admin", "listen"), text)
+
+
 def _open_keys(model: Model, source: Source) -> Iterator[Problem]:
-    for name, key in [(name, key) for name, site in model.site.items() for key in each(site.key)]:
+    """Private keys and what seals tickets, where others can come to them."""
+    secrets: list[tuple[Where, str, str]] = [
+        (("site", name, "key"), "key", key) for name, site in model.site.items() for key in each(site.key)
+    ]
+    for name, site in model.site.items():
+        files = [*site.tls.ticket_keys, *([site.tls.passwords] if site.tls.passwords else [])]
+        secrets += [(("site", name, "tls"), "file", path) for path in files]
+    for name, upstream in model.upstream.items():
+        if upstream.tls is not None and upstream.tls.key:
+            secrets.append((("upstream", name, "tls", "key"), "key", upstream.tls.key))
+    for key in ("token", "read_token", "key"):
+        path = getattr(model.admin, key)
+        if path is not None:
+            secrets.append((("admin", key), "key" if key == "key" else "token", path))
+    for where, what, path in secrets:
         try:
-            mode = os.stat(key).st_mode
+            fault = exposed(path, os.stat(path))
         except OSError:
             continue  # a problem already, or no file
-        if mode & (stat.S_IROTH | stat.S_IWOTH):
-            yield source.problem(("site", name, "key"), f"key {key} is open to everybody: chmod o-rw {key}")
+        if fault:
+            yield source.problem(where, f"{what} {path} {fault}")
+
+
+def exposed(path: str, found: os.stat_result) -> str:
+    """What is wrong with a secret file's mode; "" for nothing: 0600, or 0640 for a group of the system's own, such as
+    Debian's root:ssl-cert."""
+    if found.st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        return f"is open to everybody: chmod o-rw {path}"
+    if found.st_mode & stat.S_IWGRP:
+        return f"can be changed by its group: chmod g-w {path}"
+    if found.st_mode & stat.S_IRGRP and found.st_gid >= PEOPLE and found.st_gid != os.getegid():
+        return f"can be read by a group of people ({found.st_gid}): chmod g-r {path}"
+    if found.st_uid >= PEOPLE and found.st_uid != os.geteuid():
+        return f"belongs to another user ({found.st_uid}), who can change it: chown root {path}"
+    return ""
 
 
 def _expiring(model: Model, source: Source) -> Iterator[Problem]:

@@ -30,3 +30,6 @@ class HeadChanges(Table):
     )
     merge_slashes: words.Flag | None = Field(default=None, description='take "//" in a path for "/"')
     max_requests: words.Count | None = Field(default=None, description="requests of a connection at most; 0: any")
+    streams: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = Field(
+        default=None, description="HTTP/2: requests of a connection at a time"
+    )

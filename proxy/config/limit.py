@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from proxy.config import words
+from proxy.config.redis import OnFailure
 from proxy.config.table import ShortTable, Table
 
 Status = Annotated[int, Field(strict=True, ge=400, le=599)]
@@ -44,6 +45,16 @@ class Limit(Table):
     )
     headers: Literal["rejected", "always", "never", "none"] = Field(
         default="rejected", description="which responses carry RateLimit fields; none: rejections no Retry-After, too"
+    )
+    shared: Literal["host", "redis"] = Field(
+        default="host", description="who counts together: all workers of this host, or all hosts with the same [redis]"
+    )
+    lease: words.Positive = Field(
+        default=1,
+        description="requests of one key that a host takes from Redis at a time at most; 1: it asks for each",
+    )
+    on_failure: OnFailure | None = Field(
+        default=None, description="what holds while Redis does not decide (default: what [redis] says)"
     )
 
 

@@ -8,6 +8,7 @@ only beside something else is found by `rules`, all of it at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,9 +16,15 @@ from pydantic_core import PydanticCustomError
 
 from proxy.config import rules, words
 from proxy.config.acme import Acme as Acme
+from proxy.config.admin import Admin as Admin
+from proxy.config.admin import Explain as Explain
+from proxy.config.app import RUNTIME, App, declare
 from proxy.config.declared import Geo, Map, Split, Variable
+from proxy.config.http2 import Http2 as Http2
 from proxy.config.limit import Limit as Limit
 from proxy.config.log import Log as Log
+from proxy.config.metrics import Metrics
+from proxy.config.redis import Redis as Redis
 from proxy.config.site import FixedReply as FixedReply
 from proxy.config.site import Redirect as Redirect
 from proxy.config.site import RequestHeaders as RequestHeaders
@@ -26,22 +33,18 @@ from proxy.config.site import Route as Route
 from proxy.config.site import Scope as Scope
 from proxy.config.site import Site as Site
 from proxy.config.site import TimeoutChanges as TimeoutChanges
+from proxy.config.source import Source
 from proxy.config.table import Table
+from proxy.config.tls import Profile
+from proxy.config.trace import Trace
 from proxy.config.upstream import Retry as Retry
 from proxy.config.upstream import Upstream as Upstream
-
-
-class Admin(Table):
-    """The admin door: metrics, status and health."""
-
-    listen: words.ListenAddress | None = Field(
-        default=None, description="address of the admin door; none when left out"
-    )
 
 
 class Timeouts(Table):
     """How long to wait, in seconds; the defaults for every site and route."""
 
+    handshake: words.Period = Field(default=10.0, description="seconds for a client's whole TLS handshake")
     client_header: words.Period = Field(default=10.0, description="seconds for the whole request head")
     client_body: words.Period = Field(default=30.0, description="seconds between two reads of a request body")
     client_idle: words.Period = Field(
@@ -72,6 +75,11 @@ class Http(Table):
     max_connections_per_address: words.Count = Field(
         default=0, description="client connections of one address (IPv6: /64), over all workers; 0: no limit"
     )
+    max_handshakes: words.Count = Field(
+        default=512,
+        description="TLS handshakes that a worker has in hand at a time; others wait for a place, and whoever has been"
+        " silent for a second loses his; 0: no limit",
+    )
     min_rate: words.Count = Field(
         default=500, description="bytes per second that a client must send or take, after ten seconds; 0: any"
     )
@@ -88,6 +96,9 @@ class Http(Table):
         default=None, description="seconds after a reload when connections of before it are closed; none: never"
     )
     max_requests: words.Count = Field(default=0, description="requests of a connection at most; 0: any")
+    streams: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=100, description="HTTP/2: requests of a connection at a time"
+    )
     trusted_proxies: tuple[words.Network, ...] = Field(
         default=(), description='addresses, networks or "unix" whose X-Forwarded-For is believed'
     )
@@ -98,6 +109,14 @@ class Listen(Table):
 
     address: words.ListenAddress = Field(description="host:port, [v6]:port or unix:/path", examples=["0.0.0.0:8080"])
     tls: words.Flag = Field(default=False, description="speak TLS, with the certificates of the sites")
+    profile: Profile = Field(
+        default="intermediate", description="Mozilla's profile of TLS, for sites that name none: intermediate or modern"
+    )
+    unknown_names: Literal["default", "refuse"] = Field(
+        default="default",
+        description="what clients get who ask for a name that no site here has, or for none: the default site's"
+        " certificate, or no handshake",
+    )
     redirect: Literal["https"] | None = Field(
         default=None, description='"https": answer everything with a redirect to it'
     )
@@ -129,18 +148,32 @@ class Model(Table):
     user: str | None = Field(default=None, description="user that the children become")
     group: str | None = Field(default=None, description="group that the children become; the user's when left out")
     admin: Admin = Field(default=Admin(), description="the admin door")
+    explain: Explain = Field(default=Explain(), description="what is kept of exchanges, so that they can be explained")
     acme: Acme = Field(default=Acme(), description='how certificates are ordered for sites with certificate = "acme"')
     log: Log = Field(default=Log(), description="logs")
+    metrics: Metrics = Field(default=Metrics(), description="how finely metrics are counted")
+    trace: Trace | None = Field(default=None, description="traces of requests; none: nothing is done about them")
     timeouts: Timeouts = Field(default=Timeouts(), description="timeouts, in seconds")
     buffer: Buffer = Field(default=Buffer(), description="where bodies wait")
     http: Http = Field(default=Http(), description="limits and leniency of the protocol")
+    http2: Http2 = Field(default=Http2(), description="HTTP/2 with clients")
     listen: Mapping[words.Name, Listen] = Field(default={}, description="listeners by name")
     map: Mapping[Variable, Map] = Field(default={}, description="variables by cases of a text, by name")
     geo: Mapping[Variable, Geo] = Field(default={}, description="variables by address, by name")
     split: Mapping[Variable, Split] = Field(default={}, description="variables by part of all requests, by name")
+    redis: Redis = Field(default=Redis(), description="the Redis that hosts share limits and hints through")
     limit: Mapping[words.Name, Limit] = Field(default={}, description="limits by name")
+    runtime: words.Path = Field(default=RUNTIME, description="folder of the sockets of apps' workers")
+    app: Mapping[words.Name, App] = Field(
+        default={}, description="applications whose workers are run here, by name; each is an upstream too"
+    )
     upstream: Mapping[words.UpstreamName, Upstream] = Field(default={}, description="upstreams by name")
     site: Mapping[words.Name, Site] = Field(default={}, description="sites by name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apps(cls, tables: Any) -> Any:
+        return declare(tables)
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -149,6 +182,11 @@ class Model(Table):
             text = "; ".join(finding.sentence for finding in findings)
             raise PydanticCustomError("rules", "{text}", {"text": text, "findings": findings})
         return self
+
+    @cached_property
+    def origin(self) -> Source:
+        """Where it was read from, which is no part of what it says; the readers put it here."""
+        return Source("")
 
     @property
     def ordered(self) -> dict[str, Site]:

@@ -30,4 +30,4 @@ def load(path: str, nginx: bool = False, lenient: bool = False) -> tuple[Model, 
         return model, source, ()
     whole = os.path.abspath(path)
     model, source, found = reader.load(whole, os.path.join(os.path.dirname(whole), ""), lenient=lenient)
-    return model, source, found.warnings
+    return toml.read_from(model, source), source, found.warnings

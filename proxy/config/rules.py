@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from proxy.config import acme_rules, balance_rules
+from proxy.config import acme_rules, app_rules, balance_rules, redis_rules
 from proxy.config.source import Where
 from proxy.config.tls import each
 from proxy.config.words import nearest
@@ -39,8 +39,13 @@ class Finding(NamedTuple):
 def findings(model: Model) -> list[Finding]:
     """Everything wrong with a Model whose fields are right by themselves."""
     found = [*_logs(model), *_listeners(model), *_doors(model), *_default_sites(model), *_site_names(model)]
+    found += [Finding(("admin",), (key,), sentence) for key, sentence in model.admin.troubles()]
     for limit_name, limit in model.limit.items():
         found += _limit(limit_name, limit)
+        shared = redis_rules.findings(model, limit_name, limit)
+        found += [Finding(("limit", limit_name), (key,), sentence) for key, sentence in shared]
+    for app_name, sentence in app_rules.findings(model):
+        found.append(Finding(("app", app_name), (), sentence))
     for upstream_name, upstream in model.upstream.items():
         found += [*_upstream(upstream_name, upstream), *_fallback(model, upstream_name, upstream)]
     for site_name, site in model.site.items():

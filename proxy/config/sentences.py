@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from proxy.config.model import Model
+from proxy.config.redis import shown
 from proxy.config.source import Where
 from proxy.config.words import nearest
 from proxy.config.wrong_table import belongs
@@ -159,5 +160,7 @@ def _shown(value: object) -> str:
         return "a table"
     if isinstance(value, list | tuple):
         return "an array"
+    if isinstance(value, str):
+        value = shown(value)  # it may be a URL with a password
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | int | float) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -116,6 +116,7 @@ class Scope(Access, FileScope, AnswerScope):
     error_logs: tuple[ErrorLog, ...] | None = Field(default=None, description="error logs, in place of [log]'s")
     proxy: Proxy = Field(default=Proxy(), description="how requests go to backends, and what becomes of the answers")
     resolver: Resolver | None = Field(default=None, description="name servers for `url`, when names are in it")
+    traced: words.Flag | None = Field(default=None, description="do what [trace] says (default: true)")
     errors: Literal["text", "html"] | None = Field(
         default=None, description="what an error without a page looks like (default: text)"
     )
@@ -152,6 +153,12 @@ class Route(Scope, FileRoute):
         if match == "named":
             return words.name(path)
         return words.expression(path) if match in ("regex", "iregex") else words.route_path(path)
+
+    @property
+    def label(self) -> str:
+        """What logs and metrics call it: its path, and behind nginx's sign for what else `match` says."""
+        sign = {"first": "^~ ", "exact": "= ", "regex": "~ ", "iregex": "~* ", "named": "@"}.get(self.match, "")
+        return sign + self.path
 
 
 class Site(Scope):

@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from proxy.config.rules import Finding
 from proxy.config.scan import scan
 from proxy.config.source import ConfigError, Position, Problem, Source, Where
 
-__all__ = ["ConfigError", "Position", "Problem", "Source", "load", "read", "validate"]
+__all__ = ["ConfigError", "Position", "Problem", "Source", "load", "read", "tables", "validate"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _AT_LINE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -47,17 +48,29 @@ def read(path: str | os.PathLike[str]) -> Model:
 
 def load(path: str | os.PathLike[str]) -> tuple[Model, Source]:
     """The Model and where its keys are written, for `check`; raises ConfigError with everything that is wrong."""
+    found, source = tables(path)
+    return read_from(validate(found, source), source), source
+
+
+def tables(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Source]:
+    """The tables of a file as they are written, paths made absolute, and where; ConfigError when it is not TOML."""
     file = os.fspath(path)
     text = _text(file)
     try:
-        tables = tomllib.loads(text)
+        found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax_problem(file, text, str(error))]) from None
     except RecursionError:
         raise ConfigError([Problem(file, 0, "is nested too deep: use fewer brackets")]) from None
     source = Source(file, scan(text))
-    _make_absolute(tables, Path(file).absolute().parent)
-    return validate(tables, source), source
+    _make_absolute(found, Path(file).absolute().parent)
+    return found, source
+
+
+def read_from(model: Model, source: Source) -> Model:
+    """The Model, which knows from now on where it was read from."""
+    model.__dict__["origin"] = replace(source, file=os.path.abspath(source.file))  # of a cached property: see pydantic
+    return model
 
 
 def validate(tables: dict[str, Any], source: Source) -> Model:
@@ -168,8 +181,14 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
     _change(tables.get("log"), "error", folder, _absolute)
     _logs(tables.get("log"), "errors", folder)
     _change(tables.get("admin"), "listen", folder, _absolute_socket)
+    for key in ("token", "read_token", "certificate", "key", "client_ca"):
+        _change(tables.get("admin"), key, folder, _absolute)
     for key in ("folder", "trusted_ca"):
         _change(tables.get("acme"), key, folder, _absolute)
+    _change(tables.get("redis"), "trusted_ca", folder, _absolute)
+    _change(tables, "runtime", folder, _absolute)
+    for app in _items(tables.get("app")):
+        _app(app, folder)
     for listener in _items(tables.get("listen")):
         _change(listener, "address", folder, _absolute_socket)
     for upstream in _items(tables.get("upstream")):
@@ -186,6 +205,17 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
                 _change(site[key], index, folder, _absolute_pem)
         _tls(site.get("tls") if isinstance(site, dict) else None, folder)
         _folders(site, folder)
+
+
+def _app(table: object, folder: Path) -> None:
+    """Make the folders and files of an app absolute; it starts in the file's folder, if nothing else is said."""
+    if isinstance(table, dict):
+        table.setdefault("folder", ".")
+    for key in ("folder", "app_dir", "python", "config"):
+        _change(table, key, folder, _absolute)
+    for key in ("env_files", "reload_dirs"):
+        for index, _ in enumerate(_list(table, key)):
+            _change(_list(table, key), index, folder, _absolute)
 
 
 def _tls(table: object, folder: Path) -> None:

@@ -169,6 +169,11 @@ class Upstream(Table):
     )
     retry: Retry = Field(default=Retry(), description="what is tried once more, and how")
     tls: BackendTls | None = Field(default=None, description="speak TLS with the servers, and how")
+    proxy_protocol: Literal["v1", "v2"] | None = Field(
+        default=None,
+        description="begin connections with a PROXY header of this version, which tells of the client; each is then"
+        " used for that client's connection alone",
+    )
     unavailable: Literal[502, 503] = Field(
         default=503, description="status of the answer when no server can be picked, and there is no fallback"
     )
@@ -176,6 +181,9 @@ class Upstream(Table):
     fallback: Fallback | None = Field(default=None, description="the answer when no server can be picked")
     health: Health | None = Field(default=None, description="active checks of the servers")
     queue: Queue = Field(default=Queue(), description="where requests wait when all servers are at max_conns")
+    metrics: words.AskedPath | None = Field(
+        default=None, description="path of the backends' own metrics, which the admin door shows at /metrics/app"
+    )
     bind: str | None = Field(
         default=None, description='own address that connections come from, "address" or "address:port", with $variables'
     )

@@ -34,6 +34,10 @@ class Passing:
         """The connection ends with the answer."""
         self.below.last()
 
+    def part(self) -> None:
+        """The connection ends."""
+        self.below.part()
+
     def head(self, exchange: Exchange, head: ResponseHead, body: bytes, end: bool) -> None:
         """A final head, and the first part of the body."""
         self.below.head(exchange, head, body, end)

@@ -33,7 +33,7 @@ class Parting:
         connection = exchange.downstream.connection
         old = exchange.clock.now - connection.opened >= self._seconds
         if old or connection.requests >= self._requests or not self._keep:
-            exchange.downstream.last()
+            exchange.downstream.part()
         return None
 
 
@@ -69,7 +69,7 @@ class Unkept:
             if (self._safari and is_safari(agent)) or (
                 self._msie6 and exchange.line.method == b"POST" and MSIE6.search(agent) is not None
             ):
-                exchange.downstream.last()
+                exchange.downstream.part()
         return None
 
 

@@ -115,9 +115,11 @@ class Paced(Passing):
             if exchange.ended and not exchange.finished and not self.below.behind():
                 engine.finish(exchange)
             return
-        self._hold(bool(left))
         if part:
-            self.below.body(part, False)
+            self.below.body(part, False)  # before the link may go on: what it brings at once comes behind this
+        if exchange.finished:
+            return
+        self._hold(bool(left))
         if left and not self._blocked and not self._parked:
             self._park()
 

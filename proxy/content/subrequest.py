@@ -98,6 +98,9 @@ class Sink:
         """It has no connection of its own."""
         self._silence()
 
+    def part(self) -> None:
+        """It has none."""
+
     def hold(self) -> None:
         """Its body is whole."""
 
@@ -145,6 +148,7 @@ def inner(outer: Exchange, ways: Ways, path: bytes, args: bytes, method: bytes, 
         course.values["limit_conn_status"] = b"PASSED"
     if outer.course is not None:
         course.values.update(outer.course.values)
+        course.trace = outer.course.trace
     if body:
         exchange.body, exchange.body_in, exchange.trailers = outer.body, outer.body_in, outer.trailers
         exchange.store = outer.store.twin() if outer.store is not None else None

@@ -15,6 +15,12 @@ class Handshake(Protocol):
     def fact(self, name: str) -> bytes | None:
         """A fact by name."""
 
+    def covers(self, host: bytes) -> bool:
+        """Whether the certificate that the client was shown stands for a host as well; True if nobody can tell."""
+
+    def introduction(self, chain: bool) -> bytes:
+        """The field lines that tell a backend the client's certificate, and its `chain` (RFC 9440); b"" without one."""
+
     @property
     def remain(self) -> int | None:
         """Days that the client's certificate still holds."""

@@ -48,7 +48,7 @@ HOP_BY_HOP: Final = frozenset(
 NOT_FORWARDED: Final = HOP_BY_HOP | {b"proxy", b"proxy-authorization", b"expect", b"x-original-url", b"x-rewrite-url"}
 
 # What only the door may say about a client (all of X-Forwarded-* besides).
-CLAIMS: Final = frozenset((b"forwarded", b"x-real-ip"))
+CLAIMS: Final = frozenset((b"forwarded", b"x-real-ip", b"client-cert", b"client-cert-chain"))
 
 # A client cannot have these removed by naming them in Connection (the X-Forwarded-For attack of the Traefik CVEs).
 OURS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"x-request-id", b"forwarded", b"x-real-ip"))

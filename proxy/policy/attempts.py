@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 class Attempt:
     """Who was asked, what came of it (a status, 0 for no answer), seconds to connect, to the head, to the end, and
-    bytes: of the request, of the answer, and of that the body."""
+    bytes: of the request, of the answer, and of that the body. `began` is when, by the clock, and `answered` the status
+    that the backend itself has said, if it has; `backend` is None where there was nobody to ask."""
 
-    __slots__ = ("connect", "header", "label", "length", "received", "response", "sent", "status")
+    __slots__ = (
+        "answered", "backend", "began", "connect", "header", "label", "length", "received", "response", "sent", "status"
+    )  # fmt: skip
 
     def __init__(self, label: bytes, status: int) -> None:
         self.label = label
         self.status = status
+        self.began = 0.0
+        self.answered = 0
+        self.backend: object = None
         self.connect = self.header = self.response = -1.0
         self.sent = self.received = self.length = 0
 
@@ -30,7 +36,9 @@ class Attempt:
 def attempt(exchange: Exchange, status: int) -> Attempt:
     """The latest attempt of an exchange, as far as it has come."""
     made = Attempt(exchange.tried[-1].label, status)
-    began = exchange.attempted
+    made.backend = exchange.tried[-1]
+    made.answered = answered(exchange)
+    made.began = began = exchange.attempted
     over = exchange.ended or exchange.finished
     if over >= began:
         made.response = over - began
@@ -55,9 +63,11 @@ def _sent(exchange: Exchange) -> int:
     return len(outgoing.head) + (exchange.body_in if outgoing.body is None else len(outgoing.body))
 
 
-def close(exchange: Exchange, status: int) -> None:
-    """Another attempt follows this one, which ended with a status."""
+def close(exchange: Exchange, status: int, answered: bool = False) -> None:
+    """Another attempt follows this one, which ended with a status; `answered`: of an answer that was not taken."""
     made = attempt(exchange, status)
+    if answered:
+        made.answered = status
     made.response = exchange.clock.now - exchange.attempted
     course_of(exchange).attempts += (made,)
     exchange.outgoing = None

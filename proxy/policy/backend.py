@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from proxy.policy.counts import BackendCounts
+
 NO_TICKET: Final = 0  # of a breaker: none was taken
 
 
@@ -91,6 +93,7 @@ class Backend:
         "breaker",
         "checked",
         "counted",
+        "counts",
         "current",
         "down",
         "draining",
@@ -164,6 +167,7 @@ class Backend:
         self.pool = pool
         self.upstream: Any = None  # the group that it belongs to
         self.breaker: Breaker | None = None
+        self.counts: BackendCounts | None = None  # its times and answers, where they are counted
         self.freed: Callable[[], None] | None = None  # whom to tell that it can take one more
         self.held = False
         self.pardoned = False

@@ -246,6 +246,13 @@ class Breaker:
             with self._record:
                 self._leave(ticket)
 
+    def pardon(self, now: float) -> None:
+        """The operator closes it."""
+        with self._record:
+            self._cells[CONSECUTIVE] = 0
+            if self.state:
+                self._close(now, "the operator has closed it")
+
     def flush(self, now: float) -> None:
         """Add this worker's successes to the record; at each tick."""
         if not self._passed:
@@ -282,8 +289,7 @@ class Breaker:
         """Add to the window: `failed`, and the successes of this worker unless the breaker has been open since."""
         cells = self._cells
         passed = self._passed if self._ticket == cells[PHASE] else 0
-        self._passed = 0
-        self._ticket = ticket
+        self._passed, self._ticket = 0, ticket
         if not passed and not failed:
             return
         number = int(now * SECOND) // self._slice
@@ -297,9 +303,8 @@ class Breaker:
     def _totals(self, now: float) -> tuple[int, int]:
         """Successes and failures within the window. A slice is one only while its time is, so none is ever swept."""
         cells = self._cells
-        last = int(now * SECOND)
+        last, passed, failed = int(now * SECOND), 0, 0
         first = last - SLICES * self._slice
-        passed = failed = 0
         for cell in range(RING, RING + SLICES):
             if first < cells[cell] <= last:
                 passed += cells[cell + PASSED]
@@ -308,8 +313,7 @@ class Breaker:
 
     def _reason(self, now: float) -> str:
         """Why the breaker must open, or nothing."""
-        settings = self.settings
-        row = self._cells[CONSECUTIVE]
+        settings, row = self.settings, self._cells[CONSECUTIVE]
         if 0 < settings.failures <= row:
             return f"{row} failure{'s' * (row > 1)} in a row"
         if settings.ratio > 0:
@@ -319,8 +323,7 @@ class Breaker:
         return ""
 
     def _open(self, now: float, reason: str) -> None:
-        cells = self._cells
-        settings = self.settings
+        cells, settings = self._cells, self.settings
         streak = cells[STREAK]
         wait = min(settings.longest, settings.recovery * 2.0 ** min(streak, MOST_DOUBLINGS))
         if self.rng is not None:
@@ -346,8 +349,7 @@ class Breaker:
             for cell in range(PLACES, RING):
                 cells[cell] = 0
         place = self._free(int(now * SECOND))
-        serial = cells[SERIAL] + 1
-        cells[SERIAL] = serial
+        cells[SERIAL] = serial = cells[SERIAL] + 1
         cells[place] = int((now + self.settings.lease) * SECOND)
         cells[place + 1] = serial
         if opened:
@@ -364,21 +366,19 @@ class Breaker:
                 cells[CONSECUTIVE] += 1
                 self._open(now, "a probe failed")
                 return
-            cells[PROBED] += 1
-            if cells[PROBED] >= self.settings.probes:
-                self._close(now)
+            cells[PROBED] = probed = cells[PROBED] + 1
+            if probed >= self.settings.probes:
+                self._close(now, f"{probed} probe{'s' * (probed > 1)} went well")
 
-    def _close(self, now: float) -> None:
+    def _close(self, now: float, reason: str) -> None:
         cells = self._cells
-        probed = cells[PROBED]
         for cell in range(RING, CELLS):
             cells[cell] = 0
         cells[CONSECUTIVE] = cells[STREAK] = 0
-        self._become(now, CLOSED, f"{probed} probe{'s' * (probed > 1)} went well")
+        self._become(now, CLOSED, reason)
 
     def _become(self, now: float, state: int, reason: str) -> None:
-        cells = self._cells
-        phase = cells[PHASE]
+        cells, phase = self._cells, self._cells[PHASE]
         cells[SINCE] = int(now * SECOND)
         cells[PHASE] = (phase & ~STATE) + (NEXT if state == CLOSED else state)
         self.events.append(Event(now, phase & STATE, state, reason))

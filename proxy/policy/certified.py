@@ -1,4 +1,5 @@
-"""Steps of sites that speak TLS: what is wrong with a client's certificate, and plain HTTP where TLS is spoken.
+"""Steps of sites that speak TLS: hosts that a connection is not for, what is wrong with a client's certificate and who
+is told of it, and plain HTTP where TLS is spoken.
 
 Rules: the semantics are those of ngx_http_process_request: 400 with pages of their own (495, 496, 497), and 421 when a
 site that asks for certificates is asked over a connection whose handshake asked for others, or none. Pure.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.exchange import Exchange
+from proxy.parties import Client
 from proxy.verdict import Reply, Verdict
 
 WRONG: Final = 495
@@ -65,6 +67,50 @@ class Certified:
         if self._required and not found.presented:
             return refusal(exchange, MISSING)
         return None
+
+
+class Belonging:
+    """A step: refuse a host that the connection was not made for (RFC 9110 section 15.5.20).
+
+    A client that has several hosts on one connection (RFC 9113 section 9.1.1) may, as far as the certificate that it
+    was shown stands for them. `alike` are the sites with the same certificate; of a client that named no host nothing
+    is asked, since it has shown that it does not look.
+    """
+
+    __slots__ = ("_alike",)
+
+    def __init__(self, alike: frozenset[str]) -> None:
+        self._alike = alike
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        """Look at the handshake."""
+        found = exchange.downstream.connection.tls
+        if found is None or found.site in self._alike or exchange.fields.host is None or not found.fact("name"):
+            return None
+        return None if found.covers(exchange.fields.host) else Reply(MISDIRECTED)
+
+
+class Introducing:
+    """A step: tell the backend which certificate the client has shown (RFC 9440), with its `chain` or without."""
+
+    __slots__ = ("_chain",)
+
+    def __init__(self, chain: bool) -> None:
+        self._chain = chain
+
+    def __call__(self, exchange: Exchange) -> Verdict:
+        """Put the lines before those that say who the client is."""
+        found, client = exchange.downstream.connection.tls, exchange.client
+        lines = found.introduction(self._chain) if found is not None else b""
+        if lines and not client.identity.startswith(lines):  # another route may have done so
+            exchange.client = introduced(client, lines + client.identity)
+        return None
+
+
+def introduced(client: Client, identity: bytes) -> Client:
+    """A client with another identity."""
+    words = (client.address, client.packed, client.scheme, identity, client.trusted, client.host_line)
+    return Client(*words, client.port, client.told)
 
 
 def plain(exchange: Exchange) -> Verdict:

@@ -21,7 +21,7 @@ class Check(NamedTuple):
     `host` is the Host header (None: the backend's address); `statuses` are ranges with both ends in them; `body` is
     looked for in the first 64 KiB. `interval` is from the start of one check to that of the next, give or take its
     share `jitter`; `timeout` is for the whole of a check; both are seconds. `tls` is how TLS is spoken with it (the
-    configuration's table), None for plain connections.
+    configuration's table), None for plain connections; `header` is what it is sent before all else.
     """
 
     path: str | None = None
@@ -35,6 +35,7 @@ class Check(NamedTuple):
     jitter: float = 0.2
     mandatory: bool = False
     tls: object = None
+    header: bytes = b""
 
     def accepts(self, status: int) -> bool:
         """Whether a status is that of a healthy backend."""

@@ -19,7 +19,9 @@ from proxy.http.memo import Memo
 from proxy.http.message import RequestFields
 from proxy.http.outgoing import Outgoing, Place
 from proxy.http.request import UPGRADE, WEBSOCKET, switches, upgrades
+from proxy.http.traceparent import FIELDS, PARENT
 from proxy.policy.template import Template
+from proxy.policy.tracing import trace_of
 
 NOT_PASSED: Final = frozenset(
     (
@@ -73,7 +75,7 @@ class Composer:
 
     __slots__ = (
         "_body", "_fields", "_headers", "_host", "_lines", "_method", "_minor", "_named", "_passes", "_rendered",
-        "_target", "_underscores", "_upgrade", "identity", "least", "links", "place"
+        "_target", "_traced", "_underscores", "_upgrade", "identity", "least", "links", "place"
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +94,7 @@ class Composer:
         underscores: bool = False,
         least: int = 65536,
         links: Callable[[Exchange], object] | None = None,
+        traced: bool = False,
     ) -> None:
         self._target = target or Target()
         self.place = place
@@ -101,7 +104,9 @@ class Composer:
         self._host = host
         self._fields = tuple([field for field in fields if field[0].lower() not in FRAMING])
         self._rendered = tuple([_rendered(name, value) for name, value in self._fields])
-        self._named = frozenset(name.lower() for name, _ in fields)
+        named = frozenset(name.lower() for name, _ in fields)
+        self._traced = traced and PARENT not in named  # else the configuration says it itself
+        self._named = named | FIELDS if self._traced else named
         self._upgrade = next((value for name, value in fields if name.lower() == b"upgrade"), None)
         self._headers = headers
         self._passes = passes
@@ -126,6 +131,9 @@ class Composer:
             lines.append(b"Content-Length: %d\r\n" % length)
         elif chunked:
             lines.append(b"Transfer-Encoding: chunked\r\n")
+        trace = trace_of(exchange) if self._traced else None
+        if trace is not None:
+            lines.append(trace.lines(exchange))
         if not self.identity and self._headers:
             lines.append(self._passed(exchange.fields))
         lines.append(b"\r\n")

@@ -51,6 +51,15 @@ class Budget:
         self._retries += 1
         return True
 
+    def left(self, now: float, attempts: int) -> float:
+        """How many retries it bears at this time; the arguments as above. Changes nothing."""
+        passed = now - self._at
+        fading = max(0.0, 1.0 - passed / MEMORY)
+        recent = min(1.0, MEMORY / passed) if passed > 0 else 1.0
+        requests = self._requests * fading + (attempts - self._seen) * recent
+        retries = self._retries * fading
+        return max(0.0, self.share * (requests - retries) + self.floor * MEMORY - retries)
+
 
 class Retry:
     """What is tried once more on a route.

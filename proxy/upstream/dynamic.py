@@ -137,7 +137,7 @@ class Dynamic:
         group = self._groups.get(name if not url.port else f"{name}:{int(url.port)}")
         if group is None and url.unix:
             group = self._kept.group((f"unix:{url.unix}",))
-        elif group is None and literal(name.strip("[]")):
+        elif group is None and literal(name):
             group = self._kept.group((f"{name}:{int(url.port or url.standard)}",))
         if group is not None:
             group.send(exchange)

@@ -229,6 +229,9 @@ class Group:
         """What is periodic."""
         if self.standing is not None:
             self.standing.look(now)
+            for backend in self.backends:
+                if backend.held and backend.pool is not None and backend.pool.idle:
+                    backend.pool.rest()  # a server that is told to stop need not wait for us
         if self.members is not None:
             self.members.tick(now)
         if self.queue is not None:

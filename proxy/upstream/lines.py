@@ -8,6 +8,8 @@ from typing import Final
 from proxy.exchange import Exchange
 from proxy.http.chunked import LAST
 from proxy.http.request import UPGRADE, hops_left, upgrades
+from proxy.http.traceparent import without
+from proxy.policy.tracing import trace_of
 
 HOPS: Final = re.compile(rb"^(Max-Forwards): [0-9]+\r$", re.IGNORECASE | re.MULTILINE)
 
@@ -25,7 +27,11 @@ def edited_lines(exchange: Exchange, host: bytes) -> bytes:
     left = hops_left(exchange.line, fields)
     if left > 0:
         lines = HOPS.sub(rb"\1: %d\r" % (left - 1), lines)
-    return exchange.route.request_edits.edit(lines)
+    lines = exchange.route.request_edits.edit(lines)
+    trace = trace_of(exchange)
+    if trace is None:
+        return lines
+    return (without(lines) if trace.came else lines) + trace.lines(exchange)
 
 
 def last_chunk(exchange: Exchange) -> bytes:

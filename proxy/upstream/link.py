@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 from proxy import engine, faults
 from proxy.exchange import Exchange
 from proxy.http.body import Body, UntilClose, body_of
+from proxy.http.events import Events
+from proxy.http.frames import Frames, closing
 from proxy.http.headers import BARE_LF, mended
 from proxy.http.message import ResponseHead
 from proxy.http.request import WEBSOCKET, upgrades
-from proxy.http.response import LARGE
+from proxy.http.response import EVENTS, LARGE
 from proxy.upstream.reader import MAX_HEAD, read_response
 from proxy.upstream.sender import Sender
 from proxy.upstream.spare import NONE, drop, last_words
@@ -28,18 +30,22 @@ if TYPE_CHECKING:
 
 WRITE_HIGH: Final = 65536  # bytes to a slow backend that are held before the client is asked to stop
 INTERIMS: Final = 16  # 1xx responses to one request
+SILENT: Final = b"-"  # of a stream that ends without a word
 
 
 class Link(Sender):
     """A pooled connection. It is its own protocol for uvloop."""
 
-    __slots__ = ("_begun", "_body", "reused")
+    __slots__ = ("_begun", "_body", "_events", "_frames", "_parting", "reused")
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
         self.reused = False  # it has been idle, so the backend may have closed it just now
         self._begun = b""  # a head that is not whole
         self._body: Body = UntilClose()
+        self._events: Events | None = None  # of an event stream, that it can end behind one of them
+        self._frames: Frames | None = None  # of a WebSocket, likewise
+        self._parting = b""  # what is said to the client of a stream that is to end, between two frames
 
     # --- the connection -------------------------------------------------------------------------------------------
 
@@ -117,7 +123,10 @@ class Link(Sender):
         if not self._blocked:
             self.due = now + (exchange.route.timeouts.tunnel if self._tunnel else exchange.route.timeouts.read)
         if self._tunnel:
-            exchange.downstream.body(data, False)
+            if self._frames is None:
+                exchange.downstream.body(data, False)
+            else:
+                self._follow(exchange, self._frames, data)
         elif self._head is not None:
             self._read_body(exchange, self._head, data)
 
@@ -166,6 +175,9 @@ class Link(Sender):
                 self._fail(exchange, faults.BAD_RESPONSE)
             else:
                 self._tunnel = True
+                if (head.get(b"upgrade") or b"").lower() == WEBSOCKET:
+                    self._frames = Frames()
+                    self._frames.feed(rest)
                 self.due = self.clock.now + exchange.route.timeouts.tunnel
                 engine.upgraded(exchange, head, rest)
             return False
@@ -191,6 +203,9 @@ class Link(Sender):
             self.due = self.clock.now + exchange.route.timeouts.read
         self._body = body = body_of(head.length, head.chunked)
         data = body.feed(data)
+        if head.live and head.length < 0 and (head.get(b"content-type") or b"").lower().startswith(EVENTS):
+            self._events = Events()
+            self._events.feed(data)
         if body.failed:
             self._fail(exchange, faults.BAD_RESPONSE)
             return
@@ -214,10 +229,71 @@ class Link(Sender):
             self._fail(exchange, faults.BAD_RESPONSE)
         elif body.done:
             self._let_go(exchange, head.keep_alive and not body.rest)
+            engine.free(exchange)
             exchange.downstream.body(data, True, body.trailers if exchange.route.trailers else b"")
             engine.ended(exchange)
+        elif data and self._events is not None:
+            self._pass_events(exchange, self._events, data)
         elif data:
             exchange.downstream.body(data, False)
+
+    # --- streams that are to end ------------------------------------------------------------------------------------
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it carries a stream that may never end by itself, and can be ended well."""
+        return self._frames is not None or self._events is not None
+
+    def farewell(self, code: int) -> None:
+        """End such a stream as soon as that is clean: an event stream behind an event, a WebSocket by a Close frame
+        behind a whole one, whose answer passes to the backend, so that this ends it too."""
+        exchange, frames = self.exchange, self._frames
+        if exchange is None or self._parting:
+            return
+        self.clock.now = monotonic()
+        if frames is not None and not frames.lost and not frames.closed:
+            self._parting = closing(code)
+            if frames.between:
+                self._part(exchange, b"")
+        elif self._events is not None:
+            self._parting = SILENT
+            if self._events.between:
+                self._finish(exchange, b"")
+
+    def _follow(self, exchange: Exchange, frames: Frames, data: bytes) -> None:
+        """More of a WebSocket. Behind a Close frame of ours nothing is for the client any more."""
+        if not self._parting:
+            frames.feed(data)
+            exchange.downstream.body(data, False)
+        elif not frames.closed:
+            end = frames.feed(data)
+            if frames.closed:  # the backend says it itself
+                self._parting = b""
+            if end < 0 or frames.closed:
+                exchange.downstream.body(data, False)
+            else:
+                self._part(exchange, data[:end])
+
+    def _part(self, exchange: Exchange, data: bytes) -> None:
+        """Send the last of a WebSocket and our Close frame."""
+        if self._frames is not None:
+            self._frames.closed = True
+        exchange.downstream.body(data + self._parting, False)
+
+    def _pass_events(self, exchange: Exchange, events: Events, data: bytes) -> None:
+        """More of an event stream."""
+        end = events.first(data) if self._parting else -1
+        if end >= 0:
+            self._finish(exchange, data[:end])
+        else:
+            events.feed(data)
+            exchange.downstream.body(data, False)
+
+    def _finish(self, exchange: Exchange, data: bytes) -> None:
+        """End an answer here: this is its last."""
+        self._let_go(exchange, False)
+        exchange.downstream.body(data, True)
+        engine.ended(exchange)
 
     def _let_go(self, exchange: Exchange, keep: bool) -> None:
         """Done with an exchange: back to the pool if nothing speaks against it, else closed."""
@@ -226,7 +302,8 @@ class Link(Sender):
         keep = keep and exchange.upload_done and not self._begun and not self._blocked and self._pouring is None
         self._pouring = None
         self._muted = False
-        self._head = None
+        self._head = self._events = None
+        self._parting = b""
         if self.transport is None:
             return
         if keep:

@@ -18,6 +18,7 @@ from proxy import engine, faults
 from proxy.clock import Clock, Wheel
 from proxy.exchange import Exchange
 from proxy.http.target import IDEMPOTENT
+from proxy.policy.counts import BackendCounts
 from proxy.upstream.link import Link
 from proxy.upstream.resolve import Resolver
 from proxy.upstream.shelf import Shelf, spent
@@ -33,7 +34,7 @@ class Pool:
     """`address` is "host:port", "[v6]:port" or "unix:/path"; at most `keepalive` links are idle, for `idle_time` s."""
 
     __slots__ = (
-        "_bounded", "_brief", "_dialling", "_idle", "_turn", "_wary", "address", "bare_lf", "clock", "host",
+        "_bounded", "_brief", "_dialling", "_idle", "_turn", "_wary", "address", "bare_lf", "clock", "counts", "host",
         "idle_time", "keepalive", "lifetime", "links", "requests", "resolver", "shelf", "wheel"
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Pool:
         self.shelf: Shelf | None = None
         self._bounded = False
         self.bare_lf = False
+        self.counts: BackendCounts | None = None
         self.links: set[Link] = set()
         self._idle: dict[Link, None] = {}  # a stack that a link in its midst can leave
         self._dialling: set[asyncio.Task[None]] = set()
@@ -143,6 +145,10 @@ class Pool:
         self.keepalive = 0
         if self.shelf is not None:
             self.shelf.leave(self)
+        self.rest()
+
+    def rest(self) -> None:
+        """Close the idle links, for there is nothing to do for some time."""
         while self._idle:
             self._idle.popitem()[0].close()
 
@@ -174,6 +180,8 @@ class Pool:
                 backend.trouble = f"{fault.reason}: {trouble}"
             return
         self.links.add(link)
+        if self.counts is not None:
+            self.counts.connected(self.clock.now - exchange.attempted)
         if exchange.finished:  # the client left while we dialled
             self.give_back(link)
         else:

@@ -17,8 +17,9 @@ import h11
 
 from proxy.config.tls import BackendTls
 from proxy.policy.health import Check
-from proxy.upstream.resolve import Resolver
-from proxy.upstream.tls import calling, literal
+from proxy.upstream.keyed import Way, opened
+from proxy.upstream.resolve import Resolver, literal
+from proxy.upstream.tls import calling
 
 MOST_BODY: Final = 64 << 10  # bytes that the body's expression sees
 MOST_HEAD: Final = 64 << 10
@@ -69,14 +70,20 @@ class Probe:
         """Connect to the first of its addresses that accepts."""
         if self.address.startswith("unix:"):
             try:
-                path = self.address.removeprefix("unix:")
-                return await asyncio.open_unix_connection(path, **self.secured("localhost"))
+                path, secured = self.address.removeprefix("unix:"), self.secured("localhost")
+                if self.check.header:
+                    plain = await opened(Way(header=self.check.header), path, 0)
+                    return await asyncio.open_unix_connection(sock=plain, **secured)
+                return await asyncio.open_unix_connection(path, **secured)
             except OSError as error:
                 raise Unhealthy(f"did not accept: {reason(error)}") from error
         host, _, port = self.address.rpartition(":")
         trouble = ""  # that of its first address: the others are seldom more than a second family
         for one in await self.literals(host.strip("[]")):
             try:
+                if self.check.header:
+                    plain = await opened(Way(header=self.check.header), one, int(port))
+                    return await asyncio.open_connection(sock=plain, **self.secured(host))
                 return await asyncio.open_connection(one, int(port), **self.secured(host))
             except OSError as error:
                 trouble = trouble or f"did not accept: {reason(error)}"
@@ -111,16 +118,19 @@ class Probe:
 
     def question(self, path: str) -> bytes:
         """The bytes of the request."""
+        target = quote(path, safe="/%?&=:@!$'()*+,;~-._")
+        head = self.wire.send(h11.Request(method="GET", target=target, headers=self.fields())) or b""
+        return head + (self.wire.send(h11.EndOfMessage()) or b"")
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields of the request."""
         host = self.check.host or ("localhost" if self.address.startswith("unix:") else self.address)
-        headers = [
+        return [
             (b"Host", host.encode("latin-1")),
             (b"User-Agent", USER_AGENT),
             (b"Accept", b"*/*"),
             (b"Connection", b"close"),
         ]
-        target = quote(path, safe="/%?&=:@!$'()*+,;~-._")
-        head = self.wire.send(h11.Request(method="GET", target=target, headers=headers)) or b""
-        return head + (self.wire.send(h11.EndOfMessage()) or b"")
 
     async def judge(self, reader: asyncio.StreamReader) -> None:
         """Read the answer as far as it matters."""

@@ -20,6 +20,7 @@ from proxy import faults
 from proxy.clock import Clock
 from proxy.exchange import Exchange
 from proxy.faults import Fault
+from proxy.policy.counts import Times
 
 NOBODY: Final = 0
 GRACE: Final = 1.0  # seconds
@@ -62,12 +63,11 @@ class Queue:
         "bells",
         "clock",
         "heads",
-        "passed",
         "size",
         "soon",
         "timeout",
         "upstream",
-        "waited",
+        "waits",
     )
 
     def __init__(
@@ -90,8 +90,7 @@ class Queue:
         self._line: dict[Exchange, float] = {}
         self._again: dict[Exchange, float] = {}  # the other attempts
         self._scheduled = False
-        self.passed = 0  # exchanges that have waited, ever
-        self.waited = 0.0  # seconds that they have waited, together
+        self.waits = Times()
 
     def __len__(self) -> int:
         return len(self._line) + len(self._again)
@@ -124,8 +123,7 @@ class Queue:
         if since is not None:
             waited = self.clock.now - since
             exchange.queued += waited
-            self.passed += 1
-            self.waited += waited
+            self.waits.add(waited)
 
     def freed(self) -> None:
         """A backend can take one more: look soon, when whoever freed it is done with its own bookkeeping."""

@@ -170,9 +170,9 @@ class Resolver:
 
 
 def literal(host: str) -> bool:
-    """Whether a host is an address already."""
+    """Whether a host is an address already, with brackets or without."""
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
     return True

@@ -6,7 +6,6 @@ the same gets the same context, also behind a reload, so links made with it are 
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from functools import lru_cache
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 from proxy.config.tls import BackendTls
 from proxy.openssl import files, setting
 from proxy.openssl.library import LIBRARY, inner_of
+from proxy.upstream.resolve import literal
 
 MOST: Final = 1024  # contexts
 
@@ -105,12 +105,3 @@ def _verify(context: ssl.SSLContext, table: BackendTls, name: str, pems: dict[st
         LIBRARY.X509_VERIFY_PARAM_set1_ip_asc(parameters, name.strip("[]").encode())
     else:
         LIBRARY.X509_VERIFY_PARAM_set1_host(parameters, name.encode(), len(name.encode()))
-
-
-def literal(name: str) -> bool:
-    """Whether a name is an address."""
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

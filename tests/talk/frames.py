@@ -62,6 +62,20 @@ class Frames(Client):
         self.bodies = {}
         self.ends = set()
         self.decoder = Decoder()
+        self.gathers = False  # what is said goes out in one piece, when somebody looks for what comes of it
+        self.gathered = b""
+
+    def says(self, data):
+        if self.gathers:
+            self.gathered += data
+        else:
+            super().says(data)
+
+    def pours(self):
+        """Say what was gathered."""
+        said, self.gathered = self.gathered, b""
+        if said:
+            super().says(said)
 
     def greet(self, settings=b"", agrees=True):
         self.says(PREFACE + frame(SETTINGS, 0, 0, settings) + (frame(SETTINGS, ACK) if agrees else b""))
@@ -82,6 +96,7 @@ class Frames(Client):
 
     def look(self):
         """Take apart what has come."""
+        self.pours()
         heard = self.heard()
         while heard:
             length = int.from_bytes(heard[:3], "big")
@@ -114,6 +129,7 @@ class Frames(Client):
 
     @property
     def ended(self):
+        self.pours()
         return self.closing or self.eof_sent or self.lost
 
     def status(self, stream=1):

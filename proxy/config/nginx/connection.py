@@ -26,6 +26,7 @@ SPECS: Final[dict[str, Spec]] = {
     "send_timeout": spec(_ANY, 1),
     "large_client_header_buffers": spec("http server", 2),
     "max_headers": spec("http server", 1),
+    "http2_max_concurrent_streams": spec("http server", 1),
     "underscores_in_headers": spec("http server", flag=True),
     "ignore_invalid_headers": spec("http server", flag=True),
     "merge_slashes": spec("http server", flag=True),
@@ -61,6 +62,9 @@ def site(frame: Frame, table: Written, reading: Reading) -> None:
     heads.put("max_head", max(1024, number * each), directive)
     heads.put("max_target", max(64, each), directive)
     heads.put("max_fields", frame.number("max_headers", 1000, 1), frame.last("max_headers"))
+    streams = frame.last("http2_max_concurrent_streams")
+    if streams is not None:
+        heads.put("streams", min(1000, frame.number("http2_max_concurrent_streams", 128, 1)), streams)
     underscores = frame.flag("underscores_in_headers", False)
     dropped = frame.flag("ignore_invalid_headers", True)
     heads["underscores"] = underscores or not dropped

@@ -68,8 +68,6 @@ SPECS: Final[dict[str, Spec]] = {
     "ssl_dhparam": spec("http server", 1),
     **_each("ssl_stapling ssl_stapling_verify", spec("http server", flag=True)),
     **_each("ssl_stapling_file ssl_stapling_responder", spec("http server", 1)),
-    # A connection carries 100 streams at most.
-    "http2_max_concurrent_streams": spec("http server", 1),
     # HTTP/2: gone from nginx too; it warns and goes on.
     **_each("http2_idle_timeout http2_max_concurrent_pushes http2_max_field_size", spec("http server", 1)),
     **_each("http2_max_header_size http2_max_requests http2_recv_timeout", spec("http server", 1)),

@@ -22,7 +22,6 @@ from proxy.config.nginx.written import Written
 from proxy.config.source import ConfigError
 
 BACKLOG: Final = 511  # nginx's on Linux
-NO_HTTP2: Final = "frontgate has no HTTP/2: clients are served with HTTP/1.1"
 
 SPECS: Final[dict[str, Spec]] = {
     "listen": spec("server", 1, None, once=False),
@@ -41,16 +40,6 @@ def site(frame: Frame, table: Written, reading: Reading) -> None:
     name = next(key for key, one in reading.model["site"].items() if one is table)
     _listen(frame, name, table, reading)
     _yield(name, table, reading)
-    _without_http2(frame, reading)
-
-
-def _without_http2(frame: Frame, reading: Reading) -> None:
-    """Say once that there is no HTTP/2: clients that could speak it agree with us on HTTP/1.1."""
-    asked = [one for one in frame.own("listen") if "http2" in one.args[1:]]
-    if not asked and frame.flag("http2", False):
-        asked = frame.nearest("http2")
-    if asked and not any(warning.sentence == NO_HTTP2 for warning in reading.warnings):
-        reading.warn(asked[0], NO_HTTP2)
 
 
 def _yield(name: str, table: Written, reading: Reading) -> None:

@@ -66,6 +66,7 @@ def site(frame: Frame, table: Written, reading: Reading) -> None:
         tls.put("http2", frame.flag("http2", False), spoken)
     tls["folder"] = os.path.dirname(reading.files.main)
     tls["shared"] = not certificates
+    tls["strict_host"] = False
     tls["reject"] = frame.flag("ssl_reject_handshake", False)
     tls.put("protocols", protocols(frame, "ssl_protocols"), frame.last("ssl_protocols"))
     tls.put("ciphers", frame.word("ssl_ciphers", "HIGH:!aNULL:!MD5"), frame.last("ssl_ciphers"))

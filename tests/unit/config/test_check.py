@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from proxy.config.check import problems, warnings
+from proxy.config.check import exposed, problems, warnings
 from proxy.config.toml import load
 
 CONFIG = """\
@@ -128,6 +130,25 @@ def test_a_key_open_to_everybody_is_a_warning(folder: Path) -> None:
     assert line == KEY_LINE
     assert "chmod o-rw" in sentence
     assert found(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "fault"),
+    [
+        (0o600, 0, 0, ""),
+        (0o640, 0, 110, ""),  # Debian's root:ssl-cert
+        (0o640, 998, 998, ""),  # a service that orders certificates
+        (0o640, 0, 1000, "can be read by a group of people (1000): chmod g-r k"),
+        (0o660, 0, 110, "can be changed by its group: chmod g-w k"),
+        (0o602, 0, 0, "is open to everybody: chmod o-rw k"),
+        (0o600, 1001, 0, "belongs to another user (1001), who can change it: chown root k"),
+    ],
+)
+def test_whose_a_key_may_be(monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int, fault: str) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getegid", lambda: 0)
+    found = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, owner, group, 0, 0, 0, 0))
+    assert exposed("k", found) == fault
 
 
 def test_folders_and_people_that_do_not_exist(folder: Path) -> None:

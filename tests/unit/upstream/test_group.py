@@ -165,7 +165,7 @@ def test_a_place_that_becomes_free_goes_to_the_first(scene):
     stage.settle(first)
     stage.turn()
     assert stage.lent == [(first, "a"), (second, "a")] and len(stage.group.queue) == 1
-    assert (stage.group.queue.passed, stage.group.queue.waited, second.queued) == (1, 2.0, 2.0)
+    assert (sum(stage.group.queue.waits.cells), stage.group.queue.waits.seconds, second.queued) == (1, 2.0, 2.0)
     stage.settle(second)
     stage.turn()
     assert stage.lent[2] == (third, "a") and not stage.group.queue.busy()

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from proxy.config.nginx import listen, reader
+from proxy.config.nginx import reader
 from proxy.config.source import ConfigError
 
 
@@ -122,10 +122,15 @@ def test_a_name_that_is_taken(read):
         "server { listen 8080; http2 on; }",
     ],
 )
-def test_that_there_is_no_http2_is_said_once(read, http):
-    _, reading = read(http)
-    assert [warning.sentence for warning in reading.warnings] == [listen.NO_HTTP2]
-    assert not read("server { listen 8080; http2 off; }")[1].warnings
+def test_http2_is_spoken_where_it_is_said(read, http):
+    model, reading = read(http + " server { listen 8090; http2 off; }")
+    spoken = {name: bool(one.http2) for name, one in model.listen.items()}
+    assert not reading.warnings and spoken.pop("port-8090") is False and all(spoken.values())
+
+
+def test_http2_streams_of_a_connection(read):
+    model, _ = read("server { listen 8080; http2 on; http2_max_concurrent_streams 7; }")
+    assert [site.http.streams for site in model.site.values()] == [7]
 
 
 @pytest.mark.parametrize(
