@@ -37,21 +37,22 @@ class Application(Seating):
 
     async def begin(self) -> list[str]:
         """Have all workers come up, but for those that another supervisor has left; what kept any from it."""
-        problem = await self._look()
-        for number in range(self.table.crew + 1):
-            await self._adopt(number)
-        if problem:
-            return [problem]
-        for tenant in sorted(self.tenants.values(), key=lambda one: one.generation)[: -self.table.crew]:
-            await self._let_go(tenant)  # that supervisor was about to
-        spare = [number for number in range(self.table.crew + 1) if number not in self.tenants]
-        wanted = spare[: self.table.crew - len(self.tenants)]
-        problems = await asyncio.gather(*(self._start(number) for number in wanted))
-        for number, one in zip(wanted, problems, strict=True):
-            if one and not self.closing:
-                log.error("%s %s", self._called(number), one)
-                self._later(number, self._pause(number, 0.0))
-        return [one for one in problems if one]
+        async with self.turn:  # whoever is asked to roll meanwhile waits
+            problem = await self._look()
+            for number in range(self.table.crew + 1):
+                await self._adopt(number)
+            if problem:
+                return [problem]
+            for tenant in sorted(self.tenants.values(), key=lambda one: one.generation)[: -self.table.crew]:
+                await self._let_go(tenant)  # that supervisor was about to
+            spare = [number for number in range(self.table.crew + 1) if number not in self.tenants]
+            wanted = spare[: self.table.crew - len(self.tenants)]
+            problems = await asyncio.gather(*(self._start(number) for number in wanted))
+            for number, one in zip(wanted, problems, strict=True):
+                if one and not self.closing:
+                    log.error("%s %s", self._called(number), one)
+                    self._later(number, self._pause(number, 0.0))
+            return [one for one in problems if one]
 
     async def become(self, table: App) -> str:
         """Be as another table says, with workers that are started anew, one after the other; "" or why not."""
@@ -60,7 +61,7 @@ class Application(Seating):
             self.table = table
             problem = await self._look()
             if problem:
-                return problem
+                return self._kept(problem)
             await self._shrink()
             await self._grow()
             return await self._roll(first)
@@ -86,14 +87,25 @@ class Application(Seating):
     async def roll(self) -> str:
         """Start all workers anew, one after the other; "" or why that was given up, with the others as they were."""
         async with self.turn:
+            first = self._generation() + 1
             problem = await self._look()
-            return problem or await self._roll(self._generation() + 1)
+            if problem:
+                return self._kept(problem)
+            await self._grow()  # nobody is missing, unless nobody could be started at the beginning
+            return await self._roll(first)
+
+    def _kept(self, problem: str) -> str:
+        """Say that nothing is replaced, and why."""
+        log.error("app %s: a worker %s; those of before stay in service", self.name, problem)
+        return problem
 
     async def _roll(self, first: int) -> str:
         """Replace all that are older than a generation."""
         begun = monotonic()
         problem = ""
         for number in tuple(self.retries):
+            if number not in self.retries:  # it has come again by itself, while another was waited for
+                continue
             await self._forget(number)
             problem = await self._start(number)
             if problem:

@@ -32,7 +32,7 @@ def control_socket(folder: str) -> str:
 def lock(folder: str) -> int:
     """Have the folder of an app for ourselves; gives a descriptor that holds it as long as it is open. Taken when
     another process has it; OSError."""
-    descriptor = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 READY = "FRONTGATE_READY"  # descriptor of the pipe
@@ -25,6 +26,9 @@ PATH = "FRONTGATE_PATH"  # folder that modules are imported from first
 GRACE = 30.0  # seconds to go by ourselves when the master is gone
 SAID = ("workers", "max_requests", "max_requests_jitter", "worker_class", "keepalive", "timeout")
 """What of a gunicorn.conf.py is for us to do."""
+NEEDS = {"uvicorn": ("uvicorn",), "gunicorn": ("gunicorn", "uvicorn", "uvicorn_worker"), "asgi": ("gunicorn",)}
+INSTALLED_BY = {"uvicorn": '"frontgate[run]"', "gunicorn": '"gunicorn>=23"', "uvicorn_worker": "uvicorn-worker"}
+"""What pip is to install for a module."""
 
 
 def watch(lifeline: int) -> None:
@@ -95,6 +99,16 @@ def gunicorn(settings: dict[str, Any], arguments: list[str]) -> Any:
     return Behind("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn")
 
 
+def lacking(server: str) -> str:
+    """What a server needs and this interpreter does not have, as a sentence; "" when all is there."""
+    for name in NEEDS.get(server, NEEDS["asgi"]):
+        if find_spec(name) is None:
+            return f"{name} is not installed for {sys.executable}: pip install {INSTALLED_BY[name]}"
+    if server == "asgi" and find_spec("gunicorn.workers.gasgi") is None:
+        return f'Gunicorn is too old for --server asgi ({sys.executable}): pip install "gunicorn>=25"'
+    return ""
+
+
 def run(server: str, settings: dict[str, Any], arguments: list[str], tell: Callable[[], None]) -> None:
     """Be the server."""
     if server == "uvicorn":
@@ -132,6 +146,8 @@ def main() -> None:
     if path:
         sys.path.insert(0, path)
     server, settings, arguments = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:]
+    if problem := lacking(server):
+        sys.exit(problem)
     if server == "look":
         look(arguments)
         return

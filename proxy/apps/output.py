@@ -7,6 +7,7 @@ line that is too long is cut into several.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +26,8 @@ class Output:
         self._name = name
         self._say = say
         self._rest = b""
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
+        with contextlib.suppress(PermissionError):  # no pipe: there is nothing to wait for
+            asyncio.get_running_loop().add_reader(descriptor, self._read)
 
     def _read(self) -> bool:
         """Read a chunk; whether there was any."""
@@ -35,6 +37,8 @@ class Output:
             return False
         except OSError:
             raw = b""
+        if not raw:  # a worker may live on that has given its output to a file: this would be ready for ever
+            asyncio.get_running_loop().remove_reader(self._descriptor)
         *lines, self._rest = (self._rest + raw).split(b"\n")
         for line in lines:
             self._tell(line.removesuffix(b"\r"))

@@ -1,9 +1,11 @@
 """A worker's process: started in a group of its own, watched by its pidfd, measured through /proc, and signalled.
 
 Rules: whether it is a child of ours or of a supervisor that has died makes no difference but for its exit code. It is
-known by its process id, and by the address of its socket in its command line, since the id may be somebody else's by
-now. Ctrl-C in a terminal does not reach it: the master tells everybody in order. The end of the pipe that it writes to
-is held open by the worker itself, so that a supervisor may die without the next line breaking the application.
+known by its process id, and by the address of its socket in its command line or the lifeline in its hands, since the id
+may be somebody else's by now. What it leaves behind in its group goes with it; where nobody has told it to go, such as
+a Gunicorn that was killed, the others may finish first. Ctrl-C in a terminal does not reach it: the master tells
+everybody in order. The end of the pipe that it writes to is held open by the worker itself, so that a supervisor may
+die without the next line breaking the application.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +26,7 @@ from proxy.apps import inside
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 F_SETPIPE_SZ: Final = 1031
 PIPE: Final = 1 << 20  # bytes that a worker may write while nobody reads
+AFTER: Final = 5.0  # seconds that what a dead worker has left in its group has to go
 
 
 class Process:
@@ -35,6 +39,7 @@ class Process:
         self.output = output
         self.told = told
         self._child = child
+        self._told_to_go = False
         self._fd = os.pidfd_open(pid)
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[str] = loop.create_future()
@@ -74,13 +79,16 @@ class Process:
         return cls(child.pid, reads, told, child)
 
     @classmethod
-    def found(cls, pid: int, address: str) -> Process | None:
+    def found(cls, pid: int, address: str, lifeline: int) -> Process | None:
         """One that another supervisor has started, if it still lives."""
         path = address.removeprefix("unix:").encode()
         try:
-            if path not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if path not in Path(f"/proc/{pid}/cmdline").read_bytes() and not holds(pid, lifeline):
                 return None
             output = os.open(f"/proc/{pid}/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+            if not stat.S_ISFIFO(os.fstat(output).st_mode):  # it writes to a file by now, where others look
+                os.close(output)
+                output = os.open(os.devnull, os.O_RDONLY)
             return cls(pid, output)
         except OSError:
             return None
@@ -89,16 +97,34 @@ class Process:
         asyncio.get_running_loop().remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
-        status = self._child.wait() if self._child is not None else None
-        if status is None:
-            self.ended.set_result("gone")
-        elif status < 0:
-            self.ended.set_result(f"killed by {signal.Signals(-status).name}")
+        if self._child is None:
+            self._others(signal.SIGKILL if self._told_to_go else signal.SIGTERM)  # the master is about to bury it
+            self.ended.set_result("an exit code that only the master knows")
+            return
+        # Until it is buried its number is its group's and nobody else's.
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        if self._told_to_go:
+            self._bury(self._child)
         else:
-            self.ended.set_result(f"exit code {status}")
+            self._others(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(AFTER, self._bury, self._child)
+        if found is not None and found.si_code != os.CLD_EXITED:
+            self.ended.set_result(f"killed by {signal.Signals(found.si_status).name}")
+        else:
+            self.ended.set_result(f"exit code {found.si_status if found is not None else 0}")
+
+    def _bury(self, child: subprocess.Popen[bytes]) -> None:
+        self._others(signal.SIGKILL)
+        child.wait()
+
+    def _others(self, number: signal.Signals) -> None:
+        """Signal its whole group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it, if it is still there."""
+        self._told_to_go = True
         if self._fd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._fd, number)
@@ -106,8 +132,7 @@ class Process:
     def kill(self) -> None:
         """Kill it and whatever it has started in its group."""
         if self._fd >= 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._others(signal.SIGKILL)
             self.signal(signal.SIGKILL)
 
     def memory(self) -> int:
@@ -134,6 +159,13 @@ class Process:
             asyncio.get_running_loop().remove_reader(self.told)
             os.close(self.told)
             self.told = -1
+
+
+def holds(pid: int, lifeline: int) -> bool:
+    """Whether a process leads a group and has our lifeline, by which one is known that has given itself another title.
+    OSError when it is gone."""
+    mine = os.readlink(f"/proc/self/fd/{lifeline}")
+    return os.getpgid(pid) == pid and os.readlink(f"/proc/{pid}/fd/{lifeline}") == mine
 
 
 def resident(pid: int) -> int:

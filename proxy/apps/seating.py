@@ -152,9 +152,10 @@ class Seating:
 
     async def _forget(self, number: int) -> None:
         """Let a seat be free in which somebody was to come again."""
-        task = self.retries.pop(number)
-        task.cancel()
-        await asyncio.wait((task,))
+        task = self.retries.pop(number, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
         if number in self.tenants:
             await self.tenants.pop(number).stop()
         self._cells(number).state(seats.VACANT)
@@ -163,7 +164,7 @@ class Seating:
         """Keep a worker that another supervisor has started and that serves; end any other."""
         cells = self._cells(number)
         pid, state = cells["pid"], cells["state"]
-        process = Process.found(pid, cells.address) if pid else None
+        process = Process.found(pid, cells.address, self.means.lifeline) if pid else None
         if process is None:
             cells.shut()
             cells.state(seats.VACANT)

@@ -94,6 +94,8 @@ class Tenant:
         """Why it is gone, in words that follow its name."""
         ending = self.process.ended.result()
         hints = {"exit code 3": " (its startup failed)", "exit code 1": " (it could not be loaded)"}
+        if ending.startswith("killed"):
+            return f"was {ending}"
         return f"left with {ending}{hints.get(ending, '') if not self.ready_at else ''}"
 
     # --- going ------------------------------------------------------------------------------------------------------

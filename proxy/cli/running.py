@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ipaddress
 import os
 import re
@@ -59,6 +60,7 @@ def public(name: str) -> bool:
 def name_of(asked: argparse.Namespace) -> str:
     """What the app is called: as asked, or as its module, with a number behind it if that runs already. Trouble."""
     runtime = asked.runtime or runtime_folder()
+    trust(runtime)
     if asked.name:
         if not free(apps.folder(runtime, asked.name)):
             raise Trouble(f"an app {asked.name} runs already in {runtime}: give another --name, or stop that")
@@ -91,13 +93,19 @@ def model_of(asked: argparse.Namespace, name: str) -> Model:
     return model
 
 
+def trust(runtime: str) -> None:
+    """Trouble when somebody else has made the folder, or a link in its place: then nothing in it is what it seems."""
+    with contextlib.suppress(OSError):
+        if os.lstat(runtime).st_uid not in (0, os.geteuid()):
+            raise Trouble(f"the folder {runtime} belongs to another user: give one of your own with --runtime")
+
+
 def own(runtime: str, place: str) -> None:
     """Have the folder of an app. Trouble when somebody else could put other sockets there."""
     try:
         if not os.path.isdir(runtime):
             os.makedirs(runtime, mode=0o755 if os.geteuid() == 0 else 0o700)
-        if os.stat(runtime).st_uid not in (0, os.geteuid()):
-            raise Trouble(f"the folder {runtime} belongs to another user: give one of your own with --runtime")
+        trust(runtime)
         os.makedirs(place, mode=0o700, exist_ok=True)
     except OSError as error:
         raise Trouble(f"the folder {place} cannot be had: {error.strerror}: give another --runtime") from None

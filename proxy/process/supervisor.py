@@ -119,7 +119,11 @@ class Supervisor:
         ticking = asyncio.create_task(self.tick())
         try:
             while True:
-                await self.change(await self.orders.get())
+                model = await self.orders.get()
+                try:
+                    await self.change(model)
+                except Exception:  # a fault of ours; those who serve are not to pay for it
+                    log.exception("the applications are not all as the new configuration says")
         finally:
             ticking.cancel()
 

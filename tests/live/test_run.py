@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_is_replaced():
         kill(victim)
         until(lambda: len(run.pids()) == 2 and victim not in run.pids().values(), 20.0)
         assert run.get().status == 200
-        assert "left with killed by SIGKILL" in run.stderr
+        assert "was killed by SIGKILL" in run.stderr
 
 
 def test_who_crashes_again_and_again_waits_longer_and_longer():

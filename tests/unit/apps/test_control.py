@@ -37,3 +37,11 @@ def test_who_asks_hears_how_it_went(tmp_path, problem):
     assert asyncio.run(life()) == problem
     with pytest.raises(OSError):
         ask_to_restart(str(tmp_path), 1.0)
+
+
+def test_a_lock_that_is_a_link_to_somebodys_file_is_left_alone(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "lock").symlink_to(precious)
+    assert not free(str(tmp_path))
+    assert precious.read_text() == "mine"

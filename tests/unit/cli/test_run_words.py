@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from proxy.cli import parser
+from proxy.cli.asking import Trouble
 from proxy.cli.running import model_of, name_of, public
 from proxy.config.source import ConfigError
 
@@ -26,6 +29,21 @@ def test_alone_it_is_for_this_host(made, tmp_path):
     assert model.site["main"].default and model.site["main"].route[0].upstream == "main"
     assert model.app["main"].folder == str(tmp_path)
     assert model.pid == f"{tmp_path}/r/main.pid"
+
+
+def test_a_folder_that_somebody_else_has_made_is_not_touched(made, tmp_path, monkeypatch):
+    (tmp_path / "r" / "main").mkdir(parents=True)
+    (tmp_path / "r" / "main" / "lock").write_text("5")
+    user = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if os.stat(tmp_path).st_uid:  # what is root's is everybody's to trust
+        with pytest.raises(Trouble, match="belongs to another user"):
+            made()
+    else:
+        os.chown(tmp_path / "r", 12345, -1)
+        with pytest.raises(Trouble, match="belongs to another user"):
+            made()
+    assert (tmp_path / "r" / "main" / "lock").read_text() == "5"
 
 
 def test_a_public_domain_has_https_and_a_certificate(made):
