@@ -127,6 +127,8 @@ class Runtime:
 
     def close(self) -> None:
         """Let go of what the next Runtime has not adopted, or of everything at the end of the worker."""
+        if self.place.diary is not None:
+            self.place.diary.hurry()
         self.sharing.close()
         for group in self.upstreams.values():
             if group.members is not None:

@@ -111,9 +111,9 @@ class Hints:
         """Another host leaves a backend alone, and has not before."""
         log.info("upstream %s: another host leaves %s alone", *key)
         self.hurry((key[0], key[1].partition("#")[0]))  # servers of one address have one check
-        table = self.model.upstream[key[0]].breaker if self.model is not None else None
-        if table is not None:
-            warn(self.breakers.record(" ".join(key)), table.failures)
+        upstream = self.model.upstream.get(key[0]) if self.model is not None else None  # a reload may have removed it
+        if upstream is not None and upstream.breaker is not None:
+            warn(self.breakers.record(" ".join(key)), upstream.breaker.failures)
 
     # --- looks ------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """What a worker remembers of exchanges until its tick writes it into its journal: the last, the failed, the slowest.
 
 Rules: an observer only puts an exchange into a line of bounded length, 30 ns; the record is made at the tick, and only
-of those that are still in line then, so the cost of `keep` is bounded whatever the load. Picks come before the end:
+of those that are still in line then, and a long line that is full is written once a second only: so the cost of `keep`
+is bounded whatever the load. Picks come before the end:
 they wait here, by exchange, for it. Failed is what ended with 500 or above, and every fault but those of clients who
 asked for nothing that could be asked of a backend: scanners would push out what matters. Tunnels are never slow.
 """
@@ -24,6 +25,7 @@ from proxy.shared.records import FEW, LONGEST, PICKS, Record
 
 LATELY: Final = 300.0  # seconds that a slow exchange is remembered
 RARELY: Final = 10  # ticks between two looks at what need not be told at once
+LONG: Final = 100  # exchanges in line that a tick can write without a thought
 UPGRADED: Final = 101
 NEVER: Final = float("inf")
 
@@ -40,6 +42,7 @@ class Diary:
         "_least",
         "_picks",
         "_recent",
+        "_rested",
         "_rings",
         "_row",
         "_slow",
@@ -67,6 +70,7 @@ class Diary:
         self._slow_sheet: Sheet = journals.sheet(row, SLOW)
         self._keys: Sheet = journals.sheet(row, KEYS)
         self._ticks = 0
+        self._rested = 0  # the tick from which on a line that is long and full is written again
         self.live: Sheet = journals.sheet(row, LIVE)
         self.offenders = Offenders()
 
@@ -124,20 +128,36 @@ class Diary:
             self._slowing.clear()
             self._changed = True
             self._rank()
-        for name, line in ((FAILED, self._failed), (RECENT, self._recent)):
-            if line:
-                ring = self._rings[name]
-                for exchange in line:
-                    write(ring, self._record(exchange))
-                line.clear()
+        self._write(FAILED, self._failed)
+        line = self._recent
+        if len(line) <= LONG or len(line) != line.maxlen:
+            self._write(RECENT, line)
+        elif self._ticks >= self._rested:
+            self._rested = self._ticks + RARELY
+            self._write(RECENT, line)
         if self._picks:
-            self._picks = {exchange: picks for exchange, picks in self._picks.items() if not exchange.finished}
+            kept = set(line)
+            self._picks = {
+                exchange: picks for exchange, picks in self._picks.items() if not exchange.finished or exchange in kept
+            }
         if self._ticks % RARELY == 0:
             self.offenders.write(self._keys)
             self._rank()
             if self._changed:
                 self._changed = False
                 self._write_slow()
+
+    def hurry(self) -> None:
+        """The next flush writes whatever there is: it may be the last."""
+        self._rested = 0
+
+    def _write(self, name: str, line: deque[Exchange]) -> None:
+        """Write down a line, and empty it."""
+        if line:
+            ring = self._rings[name]
+            for exchange in line:
+                write(ring, self._record(exchange))
+            line.clear()
 
     def _rank(self) -> None:
         """Forget what is slow no longer, or was long ago."""

@@ -32,6 +32,7 @@ workers = {workers}
 url = "{url}"
 deadline = "{deadline}"
 on_failure = "{on_failure}"
+connect = "20s"
 {redis}
 [listen.web]
 address = "127.0.0.1:{port}"

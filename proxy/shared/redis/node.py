@@ -57,7 +57,8 @@ class Node:
     def heard(self, command: Command, answer: Any) -> None:
         """What became of a command."""
         if type(answer) is int:
-            self.circuit.row = 0
+            if command.then is not None:  # in time; who always answers too late is not well
+                self.circuit.row = 0
             self.store.over(command, answer)
         elif isinstance(answer, Refused):
             self.store.over(command, answer)

@@ -151,6 +151,7 @@ class Store:
 
     async def warm(self) -> None:
         """Begin to reach it; returns when that was tried once, whatever came of it."""
+        await self.finder.learn()
         self.nodes.start()
         ends = monotonic() + self.table.connect
         while any(not node.tried.is_set() for node in self.nodes.all()) and monotonic() < ends:

@@ -182,3 +182,9 @@ def test_without_redis_it_is_said_once_and_tried_again(caplog, monkeypatch):
         "redis: no hints are heard from other hosts: gone",
         "redis: hints are heard again",
     ]
+
+
+def test_a_hint_about_a_backend_that_a_reload_has_removed_is_no_mishap():
+    host = Host(Kept())
+    host.hints.model = Model.model_validate({"redis": {"url": "redis://h", "hints": True}})
+    host.hints.hear(KEY)

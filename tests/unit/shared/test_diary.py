@@ -13,7 +13,7 @@ from proxy.http.message import RequestFields, RequestLine
 from proxy.parties import Client
 from proxy.policy.backend import Backend
 from proxy.policy.balance.explained import Pick
-from proxy.shared.diary import LATELY, RARELY, Diary
+from proxy.shared.diary import LATELY, LONG, RARELY, Diary
 from proxy.shared.journal import FAILED, KEYS, RECENT, SLOW, Journals
 from proxy.shared.memory import Memory
 from proxy.shared.records import FEW, PICKS, Candidate, Record
@@ -69,6 +69,39 @@ def test_the_last_of_many_between_two_ticks_are_written():
     house.finish("n10")
     house.diary.flush()
     assert house.ring(RECENT) == ["n10", "n9", "n8"]
+
+
+def test_a_long_line_that_is_full_is_written_once_a_second_and_loses_nothing_that_is_kept():
+    house = House(keep=LONG + 1, failed=2)
+
+    def burst(number, word):
+        for one in range(number):
+            found = house.exchange(f"{word}{one}")
+            house.diary.picked(found, pick())
+            house.diary.every(found)
+
+    burst(500, "a")
+    house.diary.flush()  # nothing was written for a while
+    assert house.ring(RECENT)[0] == "a499"
+    burst(LONG, "b")  # a line that is not full
+    house.diary.flush()
+    assert house.ring(RECENT)[0] == f"b{LONG - 1}"
+    burst(500, "c")
+    failed = house.exchange("failed", status=502)
+    house.diary.picked(failed, pick())
+    house.diary.every(failed)
+    house.diary.flush()
+    assert house.ring(RECENT)[0] == f"b{LONG - 1}" and house.ring(FAILED) == ["failed"]
+    assert len(house.diary._picks) == LONG + 1
+    burst(500, "d")
+    house.rarely()
+    assert house.ring(RECENT)[0] == "d499" and len(house.ring(RECENT)) == LONG + 1
+    assert house.diary._picks == {}
+    assert all(Record(*fields).picks for fields in house.journals.records(0, RECENT))
+    burst(500, "e")
+    house.diary.hurry()
+    house.diary.flush()
+    assert house.ring(RECENT)[0] == "e499" and house.diary._picks == {}
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,17 @@ def test_an_answer_between_keeps_it_closed(scene):
     assert scene.node.pipe is not None and scene.store.counts.late == 10
 
 
+def test_a_server_that_always_answers_too_late_is_left_alone(scene):
+    for name in "abc":
+        assert scene.ask(name)
+        scene.flush()
+        scene.wait(0.030)  # the deadline is 25 ms
+        if not scene.wire.gone:
+            scene.says(0)
+    assert scene.node.circuit.open and scene.wire.gone
+    assert all(isinstance(heard, Refused) for _, heard in scene.heard)
+
+
 def test_answers_of_a_connection_that_was_left_are_not_heard(scene):
     scene.ask("a")
     old = scene.pipe
