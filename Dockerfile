@@ -24,6 +24,8 @@ USER 10001
 WORKDIR /etc/frontgate
 VOLUME /var/lib/frontgate
 EXPOSE 8080 8443
+# The health check asks the admin door: keep [admin] in the file (listen = "127.0.0.1:9000"), or run with
+# --no-healthcheck.
 # SIGQUIT lets requests finish; docker waits ten seconds for it unless told otherwise (--stop-timeout).
 STOPSIGNAL SIGQUIT
 HEALTHCHECK --interval=10s --timeout=3s CMD ["frontgate", "status", "-c", "/etc/frontgate/frontgate.toml"]

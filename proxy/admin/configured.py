@@ -23,11 +23,13 @@ SECRET_KEYS: Final = re.compile(
 SECRET_PLACES: Final = frozenset([("acme", "eab", "key")])
 FIELD_TABLES: Final = frozenset(("set", "add"))  # whose keys are names of header fields
 ENVIRONMENT: Final = "env"  # of applications: any of it may be a secret
+COLLECTOR: Final = ("trace", "export", "headers")  # so may any field for a collector: each calls its key otherwise
 SECRET_FIELDS: Final = re.compile(
     r"(?i)authorization|cookie|token|secret|password|api[-_]?key|credential|signature|dsn"
 )
 FILES: Final = frozenset(("token", "read_token", "passwords"))  # of which only the path is written
 _USER: Final = re.compile(r"(?<=://)[^/@\s]*@")
+_REDIS_USER: Final = re.compile(r"(?<=://)\S*@")  # its password may hold what another URL's may not
 _PASSWORD: Final = re.compile(r"(?i)(?<=password=)[^&\s]+")
 _CREDENTIALS: Final = re.compile(r"(?i)^(basic|bearer)\s+\S")
 _FIRST: Final = frozenset(("address", "name", "path", "to"))  # keys that a text alone may stand for
@@ -83,7 +85,7 @@ def secret(where: Where, value: Any) -> bool:
     if value is None or value in ("", (), False, True):
         return False
     words = tuple(str(part) for part in where)
-    if words in SECRET_PLACES or ENVIRONMENT in words[:-1]:
+    if words in SECRET_PLACES or ENVIRONMENT in words[:-1] or words[:-1] == COLLECTOR:
         return True
     if isinstance(value, str) and (value.startswith("data:") or "PRIVATE KEY" in value or _CREDENTIALS.match(value)):
         return True
@@ -98,7 +100,8 @@ def secret(where: Where, value: Any) -> bool:
 def _plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, str):
-        return _PASSWORD.sub(HIDDEN, _USER.sub(f"{HIDDEN}@", value))
+        user = _REDIS_USER if value.startswith(("redis", "unix://")) else _USER
+        return _PASSWORD.sub(HIDDEN, user.sub(f"{HIDDEN}@", value))
     if isinstance(value, tuple | list | set | frozenset):
         return [_plain(one) for one in value]
     if isinstance(value, Mapping):

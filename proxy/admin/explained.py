@@ -7,6 +7,7 @@ Rules: only reads journals. A record may be in several rings; it is told once, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from proxy.admin.shapes import Attempt, Brief, Candidate, Explanation, Live, Moment, Pick, Waited
@@ -20,13 +21,13 @@ LATELY: Final = 300.0  # seconds that a slow exchange is told of
 Found = tuple[int, Record]  # the worker's row, and what it wrote
 
 
-def recorded(standing: Standing, *rings: str, holding: bytes = b"") -> list[Found]:
-    """What is in rings of all workers, the newest first."""
+def recorded(standing: Standing, *rings: str, holding: bytes = b"", most: int | None = None) -> list[Found]:
+    """What is in rings of all workers, the newest first; `most` of each, where no more are wanted."""
     journals = standing.journals
     found: dict[tuple[bytes, float], Found] = {}  # an id alone may be a client's, and be sent again
     for row in range(journals.rows if journals is not None else 0):
         for ring in rings:
-            for fields in _written(journals, row, ring, holding) if journals is not None else ():
+            for fields in islice(_written(journals, row, ring, holding), most) if journals is not None else ():
                 one = Record(*fields)
                 known = found.get((one.request_id, one.finished))
                 if known is None or len(known[1].picks) < len(one.picks):
@@ -42,12 +43,12 @@ def _written(journals: Journals, row: int, name: str, holding: bytes) -> Iterabl
 def recent(standing: Standing, most: int) -> list[Brief]:
     """The last exchanges, the newest first."""
     most = min(most, standing.model.explain.keep)
-    return [brief(*one) for one in recorded(standing, RECENT)[:most]]
+    return [brief(*one) for one in recorded(standing, RECENT, most=most)[:most]]
 
 
 def failed(standing: Standing, most: int) -> list[Brief]:
     """The last that failed, the newest first."""
-    return [brief(*one) for one in recorded(standing, FAILED)[:most]]
+    return [brief(*one) for one in recorded(standing, FAILED, most=most)[:most]]
 
 
 def slowest(standing: Standing, most: int, now: float) -> list[Brief]:

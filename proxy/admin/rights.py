@@ -3,7 +3,8 @@
 Rules: tokens are compared in constant time. Without any everybody may do everything: the configuration takes that only
 where nobody but this host, or whom a client certificate has let in, reaches the door. A session is a random cookie that
 scripts cannot read and other sites cannot send; it ends with the keeper. Whatever changes something must not be a
-request that a page of another site can have a browser send: JSON only, and never from another origin.
+request that a page of another site can have a browser send: JSON only, and never from another origin. Such a page could
+not read the events either, but take all places of those who listen.
 """
 
 from __future__ import annotations
@@ -97,14 +98,14 @@ class Admission:
         return "write" if full else "read" if read else "none"
 
 
-def own(asked: Asked) -> None:
-    """Refuse what a page of another site may have had a browser send."""
+def own(asked: Asked, lasting: bool = False) -> None:
+    """Refuse what a page of another site may have had a browser send, if it changes something or is `lasting`."""
     origin = asked.fields.get("origin")
     if origin is not None and (asked.unsafe or origin == "null"):
         scheme = "https" if asked.tls else "http"
         if origin.lower() != f"{scheme}://{asked.fields.get('host', '').lower()}":
             raise Refused(403, "pages of other sites may not ask for this")
-    if asked.unsafe and asked.fields.get("sec-fetch-site", "none").lower() not in OWN_SITES:
+    if (asked.unsafe or lasting) and asked.fields.get("sec-fetch-site", "none").lower() not in OWN_SITES:
         raise Refused(403, "pages of other sites may not ask for this")
     if asked.unsafe and asked.api and asked.fields.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise Refused(415, "send Content-Type: application/json, with {} if there is nothing to say")

@@ -25,7 +25,7 @@ from proxy.admin import static_files
 from proxy.admin.asked import API, Answer, Asked, Refused, refusal
 from proxy.admin.desk import Desk
 from proxy.admin.news import Listener
-from proxy.admin.rights import Admission, Keys
+from proxy.admin.rights import Admission, Keys, own
 from proxy.admin.standing import Standing
 from proxy.admin.views import EVENTS, Door
 
@@ -91,7 +91,10 @@ class AdminServer:
     async def open(self, sock: socket.socket) -> None:
         """Serve on a socket that listens already."""
         start: Callable[..., object] = asyncio.start_unix_server if self.unix else asyncio.start_server
-        self.server = await start(self.converse, sock=sock, limit=MOST_HEAD, ssl=self.tls)  # type: ignore[misc]
+        patience = PATIENCE if self.tls is not None else None
+        self.server = await start(  # type: ignore[misc]
+            self.converse, sock=sock, limit=MOST_HEAD, ssl=self.tls, ssl_handshake_timeout=patience
+        )
         self._ticking = asyncio.get_running_loop().create_task(self.desk.run())
 
     def close(self) -> None:
@@ -105,16 +108,22 @@ class AdminServer:
     # --- connections ------------------------------------------------------------------------------------------------
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, from its first request to its end."""
+        """One connection, from its first request to its end. Who does not take what is left in PATIENCE loses it: a
+        transport that is only closed would wait for that client for ever, out of the count."""
         self.connections += 1
         try:
             if self.connections <= MOST_CONNECTIONS:
                 await self.requests(reader, writer)
+            else:
+                writer.transport.abort()
         except (OSError, TimeoutError, h11.LocalProtocolError, asyncio.CancelledError):
-            pass  # it left, or is too slow, or the keeper goes: nothing to say to it
+            writer.transport.abort()  # it left, or is too slow, or the keeper goes: nothing to say to it
         finally:
-            self.connections -= 1
             writer.close()
+            with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(writer.wait_closed(), PATIENCE)
+            writer.transport.abort()
+            self.connections -= 1
 
     async def requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request after the other."""
@@ -232,6 +241,7 @@ class AdminServer:
         """Tell news until the client has gone or does not keep up."""
         try:
             self.named(request)
+            own(asked, lasting=True)
             self.admission.check(asked, "read")
             listener = self.desk.greet()
             if listener is None:

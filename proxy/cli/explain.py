@@ -1,4 +1,7 @@
-"""`frontgate explain`: why an exchange went as it did: candidates, the strategy's reason, attempts, times."""
+"""`frontgate explain`: why an exchange went as it did: candidates, the strategy's reason, attempts, times.
+
+Rules: nothing reaches the terminal that it would obey: ids, hosts and backends may be what a client has sent.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def do(asked: argparse.Namespace) -> int:
     kind = "recent" if asked.recent else "slowest" if asked.slowest else "failed"
     found = line.ask(f"{EXCHANGES}/{quote(asked.id, safe='') if asked.id else kind}")
     if asked.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(found, indent=2))
     elif asked.id:
         print("\n".join(explanation(found)))
     else:
@@ -51,13 +54,13 @@ def listed(found: dict[str, Any], kind: str) -> str:
     rows = [
         (
             time.strftime("%H:%M:%S", time.localtime(one["at"])),
-            one["request_id"],
+            plain(one["request_id"]),
             one["status"],
             f"{one['seconds']:.3f}",
-            one["method"],
+            plain(one["method"]),
             plain(one["target"])[:40],
-            one["backend"] or "-",
-            one["reason"] or "",
+            plain(one["backend"] or "-"),
+            plain(one["reason"] or ""),
         )
         for one in found["exchanges"]
     ]
@@ -68,13 +71,17 @@ def listed(found: dict[str, Any], kind: str) -> str:
 
 def explanation(found: dict[str, Any]) -> Iterator[str]:
     """An explanation for people, line by line."""
+    yield from (plain(line) for line in _explanation(found))
+
+
+def _explanation(found: dict[str, Any]) -> Iterator[str]:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["started"]))
-    yield plain(found["sentence"])
+    yield found["sentence"]
     yield ""
     yield f"id       {found['request_id']}, worker {found['worker']}, {when}"
-    yield f"request  {found['method']} {plain(found['target'])} {found['protocol']} for {plain(found['host'])}"
-    yield f"client   {plain(found['client'])}"
-    yield f"route    site {found['site']}, {plain(found['route']) or '(none)'}"
+    yield f"request  {found['method']} {found['target']} {found['protocol']} for {found['host']}"
+    yield f"client   {found['client']}"
+    yield f"route    site {found['site']}, {found['route'] or '(none)'}"
     if found["limits"]:
         yield f"limits   {found['limits']}" + (f" by {found['limit']}" if found["limit"] else "")
     if found["queue"]:
@@ -83,14 +90,14 @@ def explanation(found: dict[str, Any]) -> Iterator[str]:
     for number, pick in enumerate(found["picks"], 1):
         yield ""
         yield f"pick {number}   after {pick['after']:.3f} s, {pick['strategy']}: {pick['chosen'] or 'nobody'}"
-        yield f"         {plain(pick['why'])}"
+        yield f"         {pick['why']}"
         yield from picked(pick)
     if not found["picks"] and found["tries"]:
         yield ""
         yield "picks    are not kept: [explain] keep = N keeps them for the last N exchanges"
     yield ""
     for moment in found["timeline"]:
-        yield f"{moment['after']:9.4f} s  {plain(moment['what'])}"
+        yield f"{moment['after']:9.4f} s  {moment['what']}"
 
 
 def picked(pick: dict[str, Any]) -> Iterator[str]:
@@ -103,7 +110,7 @@ def picked(pick: dict[str, Any]) -> Iterator[str]:
             one["in_flight"],
             one["weight"],
             one["fails"],
-            "; ".join(["tried already"] * one["tried"] + [plain(one["why"])] * bool(one["why"])),
+            "; ".join(["tried already"] * one["tried"] + [one["why"]] * bool(one["why"])),
         )
         for one in pick["candidates"]
     ]

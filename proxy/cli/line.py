@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -17,6 +18,7 @@ from proxy.cli.asking import ASK_WITHIN, Trouble, UnixConnection
 from proxy.config.admin import Admin
 
 JSON: Final = "application/json"
+CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # who accepts on every address answers on the loopback one
 
 
@@ -39,7 +41,7 @@ class Line:
         host = EVERYWHERE.get(host, host)
         if self.admin.certificate is None:
             return http.client.HTTPConnection(host, int(port), timeout=patience)
-        trust = ssl.create_default_context(cafile=self.admin.certificate)
+        trust = ssl.create_default_context(cadata=first(self.admin.certificate))
         trust.check_hostname = False  # it is asked by address, and trusted by the file that it shows
         trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return http.client.HTTPSConnection(host, int(port), timeout=patience, context=trust)
@@ -97,6 +99,19 @@ def credentials(admin: Admin) -> dict[str, str]:
             return {"Authorization": f"Bearer {file.read().strip()}"}
     except OSError as error:
         raise Trouble(f"the token of the admin door in {path} cannot be read: {error.strerror}") from None
+
+
+def first(path: str) -> str:
+    """The door's own certificate, the first in its file: to trust those behind it too would be to trust whoever has had
+    a certificate of the same authority."""
+    try:
+        with open(path, encoding="latin-1") as file:
+            found = CERTIFICATE.search(file.read())
+    except OSError as error:
+        raise Trouble(f"the certificate of the admin door in {path} cannot be read: {error.strerror}") from None
+    if found is None:
+        raise Trouble(f"{path} holds no certificate in PEM: see [admin] certificate")
+    return found[0]
 
 
 def reason(status: int, raw: bytes, address: str) -> str:

@@ -22,6 +22,9 @@ key = "SECRET-hmac"
 [redis]
 url = "redis://user:SECRET@10.0.0.1:6379/0"
 secret = "SECRET-hashing"
+[trace.export]
+endpoint = "http://127.0.0.1:4318/v1/traces"
+headers = { x-honeycomb-team = "SECRET" }
 [listen.web]
 address = "127.0.0.1:80"
 [upstream.app]
@@ -68,6 +71,12 @@ def test_each_value_has_its_line_and_defaults_have_none(tmp_path):
     default = found["upstream.app.balance"]
     assert (default.value, default.said, default.line, default.file) == ("round_robin", False, None, None)
     assert not found["upstream.app.servers.0.weight"].said
+
+
+@pytest.mark.parametrize("password", ["SECRET", "SEC@RET", "SE/CRET"])
+def test_a_password_of_redis_is_hidden_whatever_is_in_it(tmp_path, password):
+    found = shown(tmp_path, SECRETS.replace("user:SECRET", f"user:{password}"))
+    assert found["redis.url"].value == f"redis://{HIDDEN}@10.0.0.1:6379/0"
 
 
 def test_secrets_are_never_shown(tmp_path):

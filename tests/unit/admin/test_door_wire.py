@@ -167,6 +167,19 @@ def test_events_begin_with_how_things_are():
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("site", "status"), [("same-origin", b"200"), ("cross-site", b"403"), ("same-site", b"403")])
+def test_no_page_of_another_site_takes_a_place_of_those_who_listen(site, status):
+    async def run():
+        async with Events() as events:
+            reader, writer = await asyncio.open_connection(*events.sock.getsockname())
+            events.writers.append(writer)
+            writer.write(b"GET /api/events HTTP/1.1\r\n" + HOST + b"Sec-Fetch-Site: %b\r\n\r\n" % site.encode())
+            assert (await asyncio.wait_for(reader.read(12), 2)) == b"HTTP/1.1 " + status
+            assert events.listeners == (status == b"200")
+
+    asyncio.run(run())
+
+
 def test_few_may_listen_and_those_who_left_make_room():
     async def run():
         async with Events() as events:
@@ -203,6 +216,42 @@ def test_a_listener_that_does_not_read_is_sent_away_and_the_others_hear_on(monke
                     break
             assert events.listeners == 1 and not drinking.done()
             drinking.cancel()
+
+    asyncio.run(run())
+
+
+def test_who_takes_no_answer_keeps_neither_a_descriptor_nor_memory(monkeypatch):
+    monkeypatch.setattr(admin, "PATIENCE", 0.2)
+    ended = []
+
+    class Watched(AdminServer):
+        async def converse(self, reader, writer):
+            await super().converse(reader, writer)
+            ended.append(writer.transport)
+
+    async def run():
+        door = Watched(standing(), "127.0.0.1:0")
+        path, file = next((path, file) for path, file in door.door.files.items() if len(file.body) > 20_000)
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await door.open(sock)
+        clients = [socket.socket() for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, sock.getsockname())
+            more = b"" if number else b"Connection: close\r\n"  # the last of an answer is given some time, too
+            client.sendall((b"GET %b HTTP/1.1\r\n%b%b\r\n" % (path.encode(), HOST, more)) * (20 if number else 1))
+        assert file.body
+        async with asyncio.timeout(5):
+            while len(ended) < 3:
+                await asyncio.sleep(0.01)
+        assert all(transport.get_write_buffer_size() == 0 for transport in ended)
+        await asyncio.sleep(0)
+        assert all(transport.get_extra_info("socket").fileno() < 0 for transport in ended) and door.connections == 0
+        for client in clients:
+            client.close()
+        door.close()
 
     asyncio.run(run())
 

@@ -142,3 +142,29 @@ def test_over_tls_the_door_is_known_by_its_certificate_and_a_stranger_is_not(tmp
         pytest.raises(Trouble, match="certificate verify"),
     ):
         line_to(name, **more).ask("/x")
+
+
+def test_over_tls_others_of_the_doors_authority_are_not_the_door(tmp_path):
+    between = trustme.CA().create_child_ca()
+    own = between.issue_cert("admin.example.com")
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    assert (tmp_path / "own.pem").read_text().count("BEGIN CERTIFICATE") > 1
+    more = {"certificate": str(tmp_path / "own.pem"), "key": str(tmp_path / "own.pem")}
+    for certificate, fine in ((own, True), (between.issue_cert("elsewhere.example.com"), False)):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(tls)
+        with answering(whole(b"200 OK", b"[]"), tls=tls) as (name, _):
+            if fine:
+                assert line_to(name, **more).ask("/x") == []
+            else:
+                with pytest.raises(Trouble, match="certificate verify"):
+                    line_to(name, **more).ask("/x")
+
+
+@pytest.mark.parametrize(("text", "words"), [("nonsense", "holds no certificate"), (None, "cannot be read")])
+def test_over_tls_without_a_certificate_to_know_the_door_by_that_is_said(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "own.pem").write_text(text)
+    more = {"certificate": str(tmp_path / "own.pem"), "key": str(tmp_path / "own.pem")}
+    with pytest.raises(Trouble, match=words):
+        line_to(("127.0.0.1", 1), **more).ask("/x")
