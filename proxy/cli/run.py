@@ -55,7 +55,7 @@ def _application(group: Any) -> None:
         "--workers",
         type=_number,
         metavar="N",
-        help="worker processes; 2x+1: two per core and one (default: one per core and one)",
+        help="worker processes; 2x+1: two per core and one (default: one per core and one; with --reload one)",
     )
     group.add_argument(
         "--concurrency",

@@ -125,7 +125,7 @@ def app_table(asked: argparse.Namespace) -> dict[str, Any]:
     files, variables = environment(asked.env)
     given = {
         "app_dir": os.path.abspath(asked.app_dir) if asked.app_dir else None,
-        "workers": asked.workers or configured_workers(asked),
+        "workers": None if asked.reload else asked.workers or configured_workers(asked),  # one then, as Uvicorn has it
         "concurrency": asked.concurrency,
         "factory": asked.factory,
         "root_path": asked.root_path.rstrip("/") if asked.root_path else None,

@@ -76,7 +76,7 @@ def test_what_is_said_of_the_app(made, tmp_path):
     assert (app.server, app.workers, app.concurrency, app.ready.path) == ("asgi", "2x+1", "threads", "/up")
     assert (app.max_requests, app.drain, app.factory, app.arguments) == (9, 5.0, True, ("--preload",))
     assert (app.env, app.env_files) == ({"A": "1"}, (f"{tmp_path}/x.env",))
-    assert made("--reload").app["main"].crew == 1
+    assert made("--reload").app["main"].crew == made("--reload", "--workers", "2").app["main"].crew == 1
 
 
 def test_the_root_path_is_stripped(made):
