@@ -34,7 +34,7 @@ class Handshake:
         self._wire = wire
         self._facts: dict[str, bytes | None] = {}
         self._covered: dict[bytes, bool] = {}
-        self._lines: bytes | None = None
+        self._lines: dict[bool, bytes] = {}  # with the chain, and without: sites differ in what they tell
         found = wire.site if isinstance(wire, Wire) else None
         self.site = found.name if found is not None else ""
         self.verified = found.verified if found is not None else ""
@@ -57,12 +57,14 @@ class Handshake:
 
     def introduction(self, chain: bool) -> bytes:
         """The lines of RFC 9440 for a client whose certificate is sound."""
-        if self._lines is None:
+        lines = self._lines.get(chain)
+        if lines is None:
             shown = self._wire.getpeercert(True)
-            self._lines = b"" if not shown or self.trouble else b"Client-Cert: %b\r\n" % sequence(shown)
-            if chain and self._lines:
-                self._lines += chain_line(self._wire)
-        return self._lines
+            lines = b"" if not shown or self.trouble else b"Client-Cert: %b\r\n" % sequence(shown)
+            if chain and lines:
+                lines += chain_line(self._wire)
+            self._lines[chain] = lines
+        return lines
 
     @property
     def remain(self) -> int | None:

@@ -35,7 +35,7 @@ class Secured:
 
     __slots__ = (
         "_asks", "_closing", "_descriptor", "_ends", "_full", "_gone", "_high", "_loop", "_low", "_peer", "_protocol",
-        "_queue", "_queued", "_reading", "_socket", "_tls", "_wire",
+        "_queue", "_queued", "_reading", "_socket", "_stuck", "_tls", "_wire",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.SocketType, peer: object, protocol: Any) -> None:
@@ -50,6 +50,7 @@ class Secured:
         self._queued = 0
         self._high, self._low = 65536, 16384
         self._reading = False
+        self._stuck = False  # OpenSSL reads no more before it has answered, and the kernel does not take that
         self._asks = False  # `_judge` is on its way
         self._full = False  # the protocol knows that too much waits
         self._ends = False  # no more can be written
@@ -73,7 +74,12 @@ class Secured:
             data = self._tls.read(RECORD)
             if len(data) == RECORD:
                 data, ended = self._more(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLWantWriteError:  # of who has OpenSSL answer (KeyUpdate), and takes no answers
+            self._stuck = True
+            self._loop.remove_reader(self._descriptor)  # else the loop would come again at once, and for ever
+            self._loop.add_writer(self._descriptor, self._writable)
             return
         except ssl.SSLEOFError:
             data = b""
@@ -178,6 +184,10 @@ class Secured:
         except OSError as error:
             self._release(error)
             return
+        if self._stuck:
+            self._stuck = False
+            if self._reading:
+                self._loop.add_reader(self._descriptor, self._readable)
         if not queue:
             self._loop.remove_writer(self._descriptor)
             if self._closing or self._ends:
@@ -242,7 +252,7 @@ class Secured:
         self._gone = self._closing = True
         if self._reading or self._tls is None:  # a handshake reads, too
             self._loop.remove_reader(self._descriptor)
-        if self._queue or self._tls is None:
+        if self._queue or self._stuck or self._tls is None:
             self._loop.remove_writer(self._descriptor)
         self._socket.close()
         self._queue.clear()

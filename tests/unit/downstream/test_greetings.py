@@ -365,8 +365,9 @@ def test_backends_are_told_of_a_certificate_that_is_sound_with_what_lies_between
     asks = {"verify": "optional", "depth": 2, "client_ca": authority(tmp_path), "client_cert": "chain"}
     one = listener(a={**pair(tmp_path, "a"), "tls": asks})
     ders = [base64.b64encode(ssl.PEM_cert_to_DER_cert(blob.bytes().decode())) for blob in known.cert_chain_pems]
-    lines = facts(shake(one, "a.test", shown=known)[1]).introduction(True)
-    assert lines == b"Client-Cert: :%b:\r\nClient-Cert-Chain: :%b:\r\n" % (ders[0], ders[1])
+    told = facts(shake(one, "a.test", shown=known)[1])
+    assert told.introduction(True) == b"Client-Cert: :%b:\r\nClient-Cert-Chain: :%b:\r\n" % (ders[0], ders[1])
+    assert told.introduction(False) == b"Client-Cert: :%b:\r\n" % ders[0]  # on the same connection, for another site
     assert facts(shake(one, "a.test", shown=known)[1]).introduction(False) == b"Client-Cert: :%b:\r\n" % ders[0]
     for shown in (stranger, None):
         assert facts(shake(one, "a.test", shown=shown)[1]).introduction(True) == b""

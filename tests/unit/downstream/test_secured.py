@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _ssl
 import asyncio
+import contextlib
+import ctypes
 import socket
 import ssl
 
@@ -12,6 +15,7 @@ import uvloop
 
 from proxy.downstream.secured import AT_ONCE, RECORD, Secured
 from proxy.downstream.wire import Base, Wire
+from proxy.openssl.library import LIBRARY, wire_of
 
 AUTHORITY = trustme.CA()
 BIG = bytes(range(256)) * 4096 * 4  # 4 MB
@@ -223,3 +227,93 @@ def test_nonsense_instead_of_a_record_ends_it():
         assert protocol.data == b"good"
 
     over(talk)
+
+
+def updates(count, last):
+    """A handshake over memory: the server's end, its socket, and that of a client who has changed its keys so often
+    (RFC 8446 section 4.6.3) before it says its last, all of which lies in the kernel."""
+    server, client = contexts(ssl.TLSVersion.TLSv1_3)
+    own, other = socket.socketpair()
+    own.setblocking(False)
+    other.setblocking(False)
+    come, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs, wire = client.wrap_bio(come, goes, server_hostname="a.test"), Wire.over(own, server)
+    for _ in range(2):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            theirs.do_handshake()
+        other.send(goes.read())
+        with contextlib.suppress(ssl.SSLWantReadError):
+            wire.do_handshake()
+        come.write(other.recv(65536))
+    library = ctypes.CDLL(_ssl.__file__)
+    library.SSL_key_update.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.SSL_do_handshake.argtypes = [ctypes.c_void_p]
+    for _ in range(count):
+        assert library.SSL_key_update(wire_of(theirs), 0) == library.SSL_do_handshake(wire_of(theirs)) == 1
+    theirs.write(last)
+    other.send(goes.read())
+    return wire, own, other
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="OpenSSL itself is not to be had here")
+def test_who_changes_keys_again_and_again_does_not_keep_others_waiting():
+    wire, own, other = updates(100, b"end")
+
+    async def main():
+        protocol, turns = Listening(), 0
+        transport = Secured(asyncio.get_running_loop(), own, ("127.0.0.1", 1), protocol)
+        transport.begin(wire, protocol)
+        while protocol.data != b"end":
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 90
+        transport.close()
+        await protocol.lost.wait()
+
+    uvloop.run(asyncio.wait_for(main(), 10))
+    other.close()
+
+
+class Answering:
+    """OpenSSL that has to answer before it reads on, through a socket that is full."""
+
+    def __init__(self, sock):
+        self.sock, self.asked = sock, 0
+
+    def read(self, size):
+        self.asked += 1
+        try:
+            self.sock.send(b"x")
+        except BlockingIOError:
+            raise ssl.SSLWantWriteError from None
+        return self.sock.recv(size)
+
+    def shutdown(self):
+        pass
+
+
+def test_who_takes_no_answers_of_openssl_is_not_read_again_and_again():
+    own, other = socket.socketpair()
+    own.setblocking(False)
+
+    async def main():
+        protocol, wire = Listening(), type("Of", (), {"_sslobj": Answering(own)})()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                own.send(bytes(65536))
+        transport = Secured(asyncio.get_running_loop(), own, ("127.0.0.1", 1), protocol)
+        transport.begin(wire, protocol)
+        other.send(b"read me")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert wire._sslobj.asked == 1 and protocol.data == b""
+        other.setblocking(False)
+        while protocol.data != b"read me":
+            with contextlib.suppress(BlockingIOError):
+                other.recv(1 << 20)
+            await asyncio.sleep(0)
+        transport.close()
+        await asyncio.wait_for(protocol.lost.wait(), 5)
+
+    uvloop.run(asyncio.wait_for(main(), 10))
+    other.close()
