@@ -176,7 +176,7 @@ def slowhttptest(door: CleanDoor, words: str, target: str = "/") -> list[dict[st
         # kernel has taken it all, after 5 s without another request. Only the door can see that: the client has yet to
         # read what is on its way. Windows of a few bytes keep the kernel busy: alone on a machine probes take 0.8 s at
         # most, beside other work also those of nginx took 1.5 s. What a slow reader may cost has a test of its own.
-        ("-X -c 500 -r 250 -w 1 -y 512 -n 5 -z 32 -k 3 -l 14 -p 2", "/large/x/0/1000000/0", 11.0, 3.0, 256),
+        ("-X -c 500 -r 250 -w 1 -y 512 -n 5 -z 32 -k 3 -l 14 -p 3", "/large/x/0/1000000/0", 11.0, 3.0, 256),
     ],
     ids=["slowloris", "slow POST", "slow read"],
 )

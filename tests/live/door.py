@@ -169,7 +169,7 @@ class Door:
         self.tell(number)
         return self.left(seconds)
 
-    def left(self, seconds: float = 10.0) -> int:
+    def left(self, seconds: float = 20.0) -> int:
         """Wait until the master has gone; gives its exit code."""
         assert self.process is not None
         return self.process.wait(seconds)
