@@ -215,6 +215,7 @@ def test_a_configuration_in_a_document_passes_check(block: str, tmp_path: Path) 
     text = certified(block, tmp_path, trustme.CA()) if "certificate" in block else block
     text = re.sub(r'"unix:[^"]*/', f'"unix:{tmp_path}/', text)
     given = tomllib.loads(block)
+    given |= {"upstream": given["app"]} if "app" in given else {}  # an app is one, too
     path = tmp_path / "frontgate.toml"
     path.write_text("".join((text, *(table for name, table in REST.items() if name not in given))))
     command = [sys.executable, "-m", "proxy.cli", "check", "-c", str(path)]
