@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs root for anybody else."""
     if os.geteuid() and item.get_closest_marker("root"):
         pytest.skip(ROOT_ONLY)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """What a test does to the program's log is undone."""
+    log = logging.getLogger("frontgate")
+    level, handlers, propagate = log.level, log.handlers[:], log.propagate
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
+    log.propagate = propagate
 
 
 @contextlib.contextmanager
