@@ -168,6 +168,7 @@ def test_mandatory_backends_are_held_before_there_is_a_keeper():
 
 def test_a_fault_of_ours_says_nothing_about_the_backend(caplog):
     caplog.set_level(logging.ERROR, "frontgate")
+
     async def life(host):
         host.checks.adopt({A: OFTEN})
         assert await host.hear(A, RuntimeError("a fault"), "", RuntimeError("again")) == [UNCHECKED, WELL, WELL]
