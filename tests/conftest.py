@@ -36,13 +36,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """What a test does to the program's log is undone."""
-    log = logging.getLogger("frontgate")
-    level, handlers, propagate = log.level, log.handlers[:], log.propagate
+    """The level that an ErrorLog sets is undone: it is the root's, and what is logged in the next test hangs on it."""
+    root = logging.getLogger()
+    level = root.level
     yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
-    log.propagate = propagate
+    root.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -66,10 +66,6 @@ class Standing:
                     self._index.setdefault(name[:words], []).append(name)
         return self._index.get(prefix, [])
 
-    def second_words(self, first: str) -> list[str]:
-        """What there is of a kind: ("site", NAME, ...) gives the names, each once, in the order they came."""
-        return list(dict.fromkeys(name[1] for name in self.under(first)))
-
     def backends(self) -> list[tuple[str, str]]:
         """Upstream and address of every backend that is counted."""
         return list(dict.fromkeys((name[1], name[2]) for name in self.under("backend")))

@@ -43,7 +43,6 @@ def record(level, words, about=None):
 @pytest.fixture
 def log(tmp_path):
     """An ErrorLog after [log], and the lines of its files."""
-    before = logging.getLogger().level
     made = ErrorLog("off")
 
     def adopted(**table):
@@ -54,7 +53,6 @@ def log(tmp_path):
 
     yield adopted
     made.move("-")
-    logging.getLogger().setLevel(before)
 
 
 MORE: dict = {}
