@@ -184,7 +184,8 @@ def _toml(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     for written in (value, json.dumps(value)):
         try:
-            return tomllib.loads(f"{key}={written}") if equals else {}
+            if equals:
+                return tomllib.loads(f"{key}={written}")
         except tomllib.TOMLDecodeError:
             continue
     raise Trouble(f'--set takes KEY=VALUE as TOML has it, such as upstream.panic=50 (got "{text}")')

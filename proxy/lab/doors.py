@@ -222,7 +222,9 @@ class Doors:
         if table is None or common.memory is None:
             return ()
         leaky = Leaky(table.rate or 1, table.burst * REQUEST, None if table.nodelay else table.delay * REQUEST)
-        limit = Limit("lab", client_of, leaky, Buckets(common.memory, leaky), [0] * 5, table.status, table.dry_run)
+        limit = Limit(
+            "lab", client_of, leaky, Buckets(common.memory, leaky), [0] * 5, status=table.status, dry_run=table.dry_run
+        )
         return (OneLimit(limit, worker.clock, worker.parking, resume),)
 
     def close(self) -> None:

@@ -165,7 +165,8 @@ class Scenario(Table):
             said["balance"] = strategy
         if said.get("balance") == "hash":
             said.setdefault("hash", "$remote_addr")
-        return Upstream(servers=[weighed(one, own) for one, own in zip(servers, self.backends, strict=True)], **said)
+        said["servers"] = [weighed(one, own) for one, own in zip(servers, self.backends, strict=True)]
+        return Upstream.model_validate(said)
 
     @property
     def places(self) -> range:

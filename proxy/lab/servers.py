@@ -112,6 +112,11 @@ class Job:
         """There is no body."""
 
 
+def carries(exchange: Exchange, job: object) -> bool:
+    """Whether a job is the latest attempt of an exchange."""
+    return exchange.link is job
+
+
 class Patience:
     """How long doors wait: `answer` seconds for one attempt's answer (0: any), or until the exchange's deadline."""
 
@@ -235,7 +240,7 @@ class Mortal:
     def expire(self, job: Job) -> None:
         """The door has waited long enough."""
         exchange = job.exchange
-        if exchange is not None and exchange.link is job:
+        if exchange is not None and carries(exchange, job):
             late = 0.0 < exchange.deadline <= self.clock.now
             engine.failed(exchange, faults.DEADLINE if late else faults.READ_TIMEOUT)
 
@@ -250,7 +255,7 @@ class Mortal:
         self.busy = 0
         for job in sorted(jobs, key=lambda job: job.time):
             exchange, job.exchange = job.exchange, None
-            if exchange is not None and exchange.link is job:
+            if exchange is not None and carries(exchange, job):
                 exchange.link = None
                 engine.failed(exchange, fault)
 

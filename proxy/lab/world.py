@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from itertools import accumulate, count
+from math import inf, nextafter
 from random import Random
 from typing import Any, Final
 
@@ -84,7 +85,7 @@ class World:
         self.doors = Doors(scenario, strategy, self.clock, self._alarm)
         self.servers = self._servers()
         self.doors.open(strategy, factory, self._record, self.servers, self.soon, engine.resume)
-        self._visitor = Visitor()
+        self._visitor: Any = Visitor()
         self._clients = self._known() if self._keyed(strategy, factory) else [self._client(0)]
         method = scenario.method.encode()
         self._line = RequestLine(method, b"/", 1, b"/", b"/", b"")
@@ -250,7 +251,7 @@ class World:
 
     def _begin_to_count(self) -> None:
         self.counting = True
-        self.since = self.clock.now
+        self.since = nextafter(self.clock.now, inf) if self.arrived else BEGIN  # behind the last of the warm-up
         self.retries_before = self.retries
         for server in self.servers:
             server.count_anew()
