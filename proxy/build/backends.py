@@ -34,6 +34,7 @@ class BackendMaker:
     def __init__(self, name: str, model: Model, place: Place, ledger: Ledger, living: Living) -> None:
         self.name = name
         self.table = model.upstream[name]
+        self.fine = fineness(self.table)
         self.keyed = ways.keyed(model, name)
         self.counted = model.metrics.backends
         self.place = place
@@ -76,7 +77,7 @@ class BackendMaker:
         if isinstance(backend.pool, KeyedPool) is not self.keyed:  # its links are made otherwise from now on
             backend.pool.close()
             backend.pool = self._pool(backend.address, backend.pool.resolver)
-        fit(backend, server, table)
+        fit(backend, server, table, self.fine)
         backend.breaker = self._breaker(server, backend)
         backend.pool.counts = backend.counts = (backend.counts or BackendCounts()) if self.counted else None
         backend.guard()
@@ -101,11 +102,17 @@ class BackendMaker:
         return Breaker(settings, record, Random())
 
 
-def fit(backend: Backend, server: Server, table: Upstream) -> None:
-    """Have a backend, new or not, go by its table: weight, failures, places, what hashes and cookies call it."""
+def fineness(table: Upstream) -> int:
+    """How many parts of one the weights of a table count in."""
+    return FINE if any(slow_start(table, one) for one in table.servers) else 1
+
+
+def fit(backend: Backend, server: Server, table: Upstream, fine: int) -> None:
+    """Have a backend, new or not, go by its table: weight in `fine` parts, failures, places, what hashes and cookies
+    call it."""
     backend.configure(
         weight=server.weight,
-        fine=FINE if any(slow_start(table, one) for one in table.servers) else 1,
+        fine=fine,
         max_fails=_max_fails(table, server),
         fail_timeout=server.fail_timeout,
         max_conns=server.max_conns,

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from proxy import catalog
-from proxy.build.backends import fit, slow_start
+from proxy.build.backends import fineness, fit, slow_start
 from proxy.build.upstreams import retry
 from proxy.clock import Clock, Parking
 from proxy.exchange import Exchange, Step
@@ -75,7 +75,7 @@ class Worker:
     def __init__(
         self, table: Upstream, common: Common, signs: Sequence[Sign], clock: Clock, rng: Random, alarm: Alarm
     ) -> None:
-        self.clock, self.table = clock, table
+        self.clock, self.table, self.fine = clock, table, fineness(table)
         self.parking = parking = Parking(lambda at: alarm(at, self.parking))
         self.rng = rng
         self.backends = [self._backend(place, common) for place in range(len(table.servers))]
@@ -89,7 +89,7 @@ class Worker:
     def _backend(self, place: int, common: Common) -> Backend:
         server = self.table.servers[place]
         backend = Backend(server.address, inflight=common.gauges[place])
-        fit(backend, server, self.table)
+        fit(backend, server, self.table, self.fine)
         backend.counted = True
         if self.table.breaker is not None:
             settings = Settings(**self.table.breaker.model_dump())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from time import process_time
 
 import pytest
 
@@ -193,3 +194,11 @@ def test_mistakes_are_sentences(said, sentence):
 def test_many_backends_and_doors():
     outcome = simulate(Scenario(strategies="random_two", backends=1000, doors=5, load=0.5, requests=2000))
     assert outcome.answered == 1900 and settled(outcome)
+
+
+def test_it_is_fast_enough_to_be_used():
+    """Far below what one core does when it has nothing else to do, for machines of tests have."""
+    scenario = Scenario(strategies="least_conn", backends=10, requests=50_000)
+    before = process_time()
+    simulate(scenario)
+    assert 50_000 / (process_time() - before) > 50_000
