@@ -133,7 +133,11 @@ def upstream_of(path: str, name: str | None) -> dict[str, Any]:
     chosen = name if name is not None else next(iter(tables))
     if chosen not in tables:
         raise Trouble(f'{path} has no upstream "{chosen}": it has {", ".join(tables)}')
-    return tables[chosen].model_dump(exclude_unset=True, mode="json")
+    found = tables[chosen].model_dump(exclude_unset=True, mode="json")
+    for key in ("sticky", "fallback"):
+        if found.pop(key, None):
+            print(f"frontgate: {key} of the upstream {chosen} is not simulated", file=sys.stderr)
+    return found
 
 
 def lines(outcomes: Comparison) -> list[str]:

@@ -150,6 +150,10 @@ class Scenario(Table):
         number = len(self.upstream.get("servers") or self.backends)
         if number != len(self.backends):
             raise ValueError(f"the upstream table has {number} servers, and there are {len(self.backends)} backends")
+        if self.upstream.get("sticky"):
+            raise ValueError("upstream.sticky cannot be simulated: simulated clients keep no cookies; leave it out")
+        if self.limit is not None and self.limit.rate is None:
+            raise ValueError("limit needs a rate: requests in flight per client cannot be simulated")
         for event in self.event:
             if any(place >= number for place in event.backends):
                 raise ValueError(f"an event at {event.at:g} s is for a backend that is not there (0 to {number - 1})")

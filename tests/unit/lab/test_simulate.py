@@ -181,6 +181,8 @@ def test_traces_and_files(tmp_path: Path):
         ({"strategies": "best"}, "balance: Input should be 'round_robin'"),
         ({"load": 0.5, "rate": 1}, "load and rate cannot both be given"),
         ({"event": [{"at": 1, "do": "down", "backends": [4]}]}, "for a backend that is not there (0 to 3)"),
+        ({"upstream": {"sticky": {"cookie": "a"}}}, "upstream.sticky cannot be simulated"),
+        ({"limit": {"in_flight": 3}}, "limit needs a rate"),
         ({"backends": 0}, "must be 1 to 100000 backends"),
         ({"upstream": {"slow_strat": 1}}, "slow_strat: Extra inputs are not permitted"),
     ],
