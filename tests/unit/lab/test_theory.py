@@ -16,7 +16,7 @@ from proxy.policy.balance.round_robin import RoundRobin
 
 def near(found, outcome, wanted):
     """Whether a mean is within 2 %, or its interval of confidence if that is wider."""
-    return abs(found - wanted) <= max(0.02 * wanted, 1.3 * outcome.margin)
+    return abs(found - wanted) <= max(0.02 * wanted, outcome.margin)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
@@ -77,10 +77,11 @@ class Best:
 @pytest.mark.parametrize("choices", [1, 2, 3])
 def test_the_supermarket_model(choices):
     """Of queues, lambda^((d^k - 1) / (d - 1)) have at least k (Mitzenmacher 1996; Vvedenskaya et al. 1996); the mean
-    number in a queue is the sum of these, and by Little's law the mean time that over lambda."""
+    number in a queue is the sum of these, and by Little's law the mean time that over lambda. It is the limit of many
+    queues: with 200 of them and three choices the mean was 2.4 % above it."""
     own = type("Own", (Best,), {"choices": choices})
     load = 0.8
-    outcome = simulate(Scenario(backends=200, load=load, requests=120_000, warmup=0.2), own)
+    outcome = simulate(Scenario(backends=500, load=load, requests=120_000, warmup=0.2), own)
     exponents = [k if choices == 1 else (choices**k - 1) / (choices - 1) for k in range(1, 60)]
     number = sum(load**power for power in exponents if power < 1000)
     assert near(outcome.latency.mean, outcome, 20.0 * number / load)
