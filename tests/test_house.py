@@ -27,6 +27,7 @@ FLOORS = (
     ("catalog",),
     ("ledger",),
     ("build",),
+    ("lab",),
     ("apps",),
     ("admin",),
     ("process",),

@@ -34,6 +34,7 @@ class BackendMaker:
     def __init__(self, name: str, model: Model, place: Place, ledger: Ledger, living: Living) -> None:
         self.name = name
         self.table = model.upstream[name]
+        self.fine = fineness(self.table)
         self.keyed = ways.keyed(model, name)
         self.counted = model.metrics.backends
         self.place = place
@@ -76,16 +77,7 @@ class BackendMaker:
         if isinstance(backend.pool, KeyedPool) is not self.keyed:  # its links are made otherwise from now on
             backend.pool.close()
             backend.pool = self._pool(backend.address, backend.pool.resolver)
-        backend.configure(
-            weight=server.weight,
-            fine=FINE if any(slow_start(table, one) for one in table.servers) else 1,
-            max_fails=self._max_fails(server),
-            fail_timeout=server.fail_timeout,
-            max_conns=server.max_conns,
-            backup=server.backup,
-            down=server.down or server.drain,
-        )
-        balance.introduce(backend, server)
+        fit(backend, server, table, self.fine)
         backend.breaker = self._breaker(server, backend)
         backend.pool.counts = backend.counts = (backend.counts or BackendCounts()) if self.counted else None
         backend.guard()
@@ -95,12 +87,6 @@ class BackendMaker:
 
     def _gauge(self, server: Server) -> GaugeCells:
         return GaugeCells(self.place.arena, self.place.row, ("backend", self.name, server.key, "inflight"))
-
-    def _max_fails(self, server: Server) -> int:
-        """With a breaker, failures are its affair, unless the server or the upstream says otherwise."""
-        if self.table.breaker is None or "max_fails" in self.table.model_fields_set | server.model_fields_set:
-            return server.max_fails
-        return 0
 
     def _breaker(self, server: Server, backend: Backend) -> Breaker | None:
         """The breaker of a backend. ValueError when the host's table has no room for another."""
@@ -114,6 +100,33 @@ class BackendMaker:
         local = backend.shares  # a member of a name: it is this worker's own, so that records stay bounded
         record: Record = LocalRecord() if local else self.place.breakers.record(f"{self.name} {server.key}")
         return Breaker(settings, record, Random())
+
+
+def fineness(table: Upstream) -> int:
+    """How many parts of one the weights of a table count in."""
+    return FINE if any(slow_start(table, one) for one in table.servers) else 1
+
+
+def fit(backend: Backend, server: Server, table: Upstream, fine: int) -> None:
+    """Have a backend, new or not, go by its table: weight in `fine` parts, failures, places, what hashes and cookies
+    call it."""
+    backend.configure(
+        weight=server.weight,
+        fine=fine,
+        max_fails=_max_fails(table, server),
+        fail_timeout=server.fail_timeout,
+        max_conns=server.max_conns,
+        backup=server.backup,
+        down=server.down or server.drain,
+    )
+    balance.introduce(backend, server)
+
+
+def _max_fails(table: Upstream, server: Server) -> int:
+    """With a breaker, failures are its affair, unless the server or the upstream says otherwise."""
+    if table.breaker is None or "max_fails" in table.model_fields_set | server.model_fields_set:
+        return server.max_fails
+    return 0
 
 
 def slow_start(table: Upstream, server: Server) -> float:

@@ -15,7 +15,21 @@ from typing import Any, Final
 
 import proxy
 from proxy import engine
-from proxy.cli import certificates, completion, drain, explain, look, restart, run, serve, signals, status, top, upgrade
+from proxy.cli import (
+    certificates,
+    completion,
+    drain,
+    explain,
+    lab,
+    look,
+    restart,
+    run,
+    serve,
+    signals,
+    status,
+    top,
+    upgrade,
+)
 from proxy.cli.asking import Trouble
 from proxy.config.source import ConfigError
 from proxy.process.nginx import command
@@ -33,6 +47,7 @@ COMMANDS: Final = (
     status.words,
     top.words,
     explain.words,
+    lab.words,
     completion.words,
 )
 

@@ -142,8 +142,12 @@ class Queue:
                 return
         other = self._oldest()
         if other >= 0 and other != self.heads.row():
-            with contextlib.suppress(OSError):  # its count is full of rings that it has not heard yet
-                os.eventfd_write(self.bells[other], 1)
+            self.ring(other)
+
+    def ring(self, row: int) -> None:
+        """Have another worker look."""
+        with contextlib.suppress(OSError):  # its count is full of rings that it has not heard yet
+            os.eventfd_write(self.bells[row], 1)
 
     def tick(self, now: float) -> None:
         """Let those go who have waited too long, and look again: a bell may have been missed."""
