@@ -9,7 +9,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Seconds for each target of `make fuzz`, and how many lives of the machine of states (by dice ten times as many).
+# Seconds for each target of `make fuzz`, and how many lives of the machine of states (by dice ten times as many). CI sets
+# FUZZ_SECONDS to nothing and FRONTGATE_FUZZ_RUNS to a number, and fewer lives than 1000: then they are the same each time.
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 5000
 # How many tests run at a time; many of them only wait. ARGS="-n 0" for one after the other.

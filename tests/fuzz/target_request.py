@@ -69,6 +69,7 @@ def stricter(request: strict.Request) -> bool:
         or bool(request.all("expect") and request.all("expect")[0].lower() != b"100-continue")
         or len(request.all("expect")) > 1
         or bool(hosts and (b"," in hosts[0] or len(hosts[0].rpartition(b":")[2]) > 4))
+        or bool(hosts and (b".." in hosts[0] or hosts[0].partition(b":")[0] == b"."))  # no label: nginx refuses it, too
         or bool(request.all("upgrade") and (request.body or request.all("transfer-encoding")))
         or bool(
             request.all("transfer-encoding")
