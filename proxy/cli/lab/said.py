@@ -1,7 +1,6 @@
-"""`frontgate lab simulate`: what a strategy, a retry, a queue would do, before it is put into production.
+"""A scenario as the command line says it: options that are keys of a scenario, a file, a configuration's [upstream].
 
-Rules: the options and a scenario file say the same things; what is said on the command line counts. Ctrl-C ends a run
-with what is there.
+Rules: the options and a scenario file say the same things; what is said on the command line counts.
 """
 
 from __future__ import annotations
@@ -10,19 +9,13 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import shtab
 
 from proxy.cli.asking import Trouble, checked
-from proxy.cli.tables import table
-from proxy.lab.outcome import Comparison
 from proxy.lab.scenario import Scenario, of
-from proxy.lab.simulate import Progress, compare
 
 # Options that are keys of a scenario, with the type of what follows and what the help says.
 KEYS: Final[tuple[tuple[str, Any, str, str], ...]] = (
@@ -49,13 +42,8 @@ MACHINES: Final[tuple[tuple[str, str, Any, str], ...]] = (
 )
 
 
-def words(commands: Any) -> None:
-    """What the command takes."""
-    text = "study balancing with the policies of production"
-    lab = commands.add_parser("lab", help=text, description=text)
-    studies = lab.add_subparsers(dest="study", required=True, metavar="STUDY")
-    text = "simulate requests, backends and doors, and compare strategies"
-    command = studies.add_parser("simulate", help=text, description=text)
+def options(command: Any) -> None:
+    """Give a command the options that say a scenario."""
     command.add_argument("scenario", nargs="?", metavar="FILE", help="a scenario in TOML").complete = shtab.FILE
     command.add_argument(
         "--strategy", "--strategies", dest="strategies", action="append", metavar="NAME",
@@ -73,27 +61,6 @@ def words(commands: Any) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="sets",
         help="any key of a scenario in TOML, such as upstream.retry.budget=0.1",
     )  # fmt: skip
-    command.add_argument("--json", metavar="FILE", help='write the outcome as JSON; "-": to standard output')
-    command.set_defaults(do=run)
-
-
-def run(asked: argparse.Namespace) -> int:
-    """Simulate, and show what came of it. 130 when it was stopped."""
-    scenario = scenario_of(asked)
-    with shown(scenario) as progress:
-        outcomes = compare(scenario, progress=progress)
-    if asked.json is not None:
-        text = json.dumps(outcomes.told(), indent=2, allow_nan=False) + "\n"
-        if asked.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(asked.json).write_text(text)
-    if asked.json != "-":
-        print("\n".join(lines(outcomes)))
-    complete = all(outcome.complete for outcome in outcomes.values())
-    if not complete:
-        print("frontgate: stopped; this is what there is", file=sys.stderr)
-    return 0 if complete else 130
 
 
 def scenario_of(asked: argparse.Namespace) -> Scenario:
@@ -138,43 +105,6 @@ def upstream_of(path: str, name: str | None) -> dict[str, Any]:
         if found.pop(key, None):
             print(f"frontgate: {key} of the upstream {chosen} is not simulated", file=sys.stderr)
     return found
-
-
-def lines(outcomes: Comparison) -> list[str]:
-    """The outcomes as a table, in milliseconds."""
-    titles = ("strategy", "mean", "+-", "p50", "p90", "p99", "max", "imbalance", "retries", "failed")
-    rows = []
-    for name, outcome in outcomes.items():
-        times = (outcome.latency.mean, outcome.margin, *outcome.latency[1:], outcome.slowest)
-        failed = " ".join(f"{number} {what}" for what, number in sorted(outcome.failed.items())) or "0"
-        rows.append([name, *(f"{time:.4g}" for time in times), f"{outcome.imbalance:.3f}", outcome.retries, failed])
-    told = outcomes.scenario
-    head = f"{told.requests} requests at {told.arriving:.6g}/s, load {told.arriving / told.capacity:.3g}, "
-    head += f"{len(told.backends)} backends, {told.doors} doors x {told.workers} workers, seed {told.seed}; in ms"
-    return [head, "", table(titles, rows)]
-
-
-@contextmanager
-def shown(scenario: Scenario) -> Iterator[Progress | None]:
-    """What shows how far a run is, where somebody looks and rich (the extra "lab") is there."""
-    rich: Any = None
-    if sys.stderr.isatty():
-        try:
-            rich, console = import_module("rich.progress"), import_module("rich.console")
-        except ImportError:
-            rich = None
-    if rich is None:
-        yield None
-        return
-    with rich.Progress(console=console.Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def progress(strategy: str, number: int) -> None:
-            if strategy not in tasks:
-                tasks[strategy] = bars.add_task(strategy, total=scenario.requests)
-            bars.update(tasks[strategy], completed=number)
-
-        yield progress
 
 
 def _file(path: str) -> dict[str, Any]:
