@@ -1,14 +1,17 @@
 """Speaks with an authority: an account, an order, a certificate (RFC 8555), and its advice on renewal (RFC 9773).
 
 Rules: everything here blocks, so it runs in a thread; `over` ends every wait. What goes wrong is a Refusal with a
-sentence, and with the seconds that the authority wants us to wait.
+sentence, and with the seconds that the authority wants us to wait. An authority is not trusted with more than to issue
+certificates: what it asks for are names that we have ordered and tokens that are tokens, and its answers are bounded
+(`acme.talk`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,27 +31,29 @@ from josepy.jwk import JWK, JWKEC
 
 from proxy import __version__
 from proxy.acme.store import Store
+from proxy.acme.talk import PATIENCE, Talk, plain_words, reason
 from proxy.config.acme import Acme, address_of
 
-PATIENCE: Final = 20  # seconds for one answer
 LONGEST: Final = 180.0  # seconds for the authority to look, and for it to issue
 NONCES: Final = 3  # that may be refused, in pairs
 STEP: Final = 1.0  # seconds between two looks
 MOST_STEP: Final = 30.0
 
-log = logging.getLogger("frontgate")
+TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,200}")  # RFC 8555 section 8.3; `content.tokens` answers for no others
+STRANGE: Final = (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of answers without sense
 
 Present = Callable[[str, str, str], None]  # name, token, what is to be shown for it
 
 
 class Refusal(Exception):
     """Something went wrong. `wait` is how many seconds the authority wants us to wait, `proof` that a name was not
-    proven."""
+    proven, `away` that there was no authority to speak with. Its own words are shortened, and cannot pass for ours."""
 
-    def __init__(self, sentence: str, wait: float = 0.0, *, proof: bool = False) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, wait: float = 0.0, *, proof: bool = False, away: bool = False) -> None:
+        super().__init__(plain_words(sentence))
         self.wait = wait
         self.proof = proof
+        self.away = away
 
 
 class Network(client.ClientNetwork):
@@ -84,42 +89,73 @@ class Authority:
         digest = hashlib.sha256(f"{directory}\n{table.email or ''}".encode()).hexdigest()[:16]
         self._path = f"{store.folder}/accounts/{digest}.json"
         self._lock = f"account-{digest}"
-        self._wait = 0.0
+        self._said = threading.local()  # by each thread's last answer
         self._client: client.ClientV2 | None = None
 
     # --- talk -------------------------------------------------------------------------------------------------------
 
+    @property
+    def _wait(self) -> float:
+        """How many seconds the last answer wants us to wait."""
+        return getattr(self._said, "wait", 0.0)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Whatever goes wrong inside is a Refusal."""
-        self._wait = 0.0
+        """Whatever goes wrong inside is a Refusal; the directory is asked for again then."""
+        self._said.wait = 0.0
         try:
             yield
+        except Refusal:
+            raise
         except messages.Error as error:
+            self._client = None
             parts = [error.detail or error.title or error.typ, *[one.detail or "" for one in error.subproblems or ()]]
             raise Refusal(f"{self.url}: {'; '.join(part for part in parts if part)}", self._wait) from None
-        except (errors.Error, JoseError, requests.RequestException, OSError, ValueError, KeyError) as error:
-            raise Refusal(f"{self.url}: {_reason(error)}", self._wait) from None
+        except (errors.Error, JoseError, requests.RequestException, OSError, ValueError) as error:
+            self._client = None
+            away = isinstance(error, requests.RequestException)
+            raise Refusal(f"{self.url}: {reason(error)}", self._wait, away=away) from None
+        except STRANGE as error:
+            self._client = None
+            words = f"{self.url}: it answers what makes no sense ({type(error).__name__}: {error})"
+            raise Refusal(words, self._wait) from None
 
     def _heard(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Look at every answer: how long we are to wait."""
-        self._wait = seconds(response.headers.get("Retry-After", ""))
+        self._said.wait = seconds(response.headers.get("Retry-After", ""))
 
     def _network(self, key: JWK) -> Network:
         trusted: Any = self._table.trusted_ca or True
         net = Network(key, alg=ES256, verify_ssl=trusted, user_agent=f"frontgate/{__version__}", timeout=PATIENCE)
+        net.session = Talk()
         net.session.hooks["response"].append(self._heard)
         return net
 
     def open(self) -> client.ClientV2:
         """Be known to the authority, by the account that there is or a new one. Refusal."""
-        if self._client is None:
-            with self._store.lock(self._lock, wait=True), self._told():
-                self._client = self._opened()
-        return self._client
+        known = self._client
+        if known is not None:
+            return known
+        for _ in self._looks():
+            with self._store.lock(self._lock) as held:
+                if held:
+                    with self._told():
+                        known = self._client = self._opened()
+                    return known
+        raise Refusal(f"{self.url}: another process has been at our account for {LONGEST:g} s")
+
+    def _account(self) -> dict[str, Any]:
+        """What is known of our account. ValueError with a sentence."""
+        try:
+            known = json.loads(self._store.read(self._path) or b"{}")
+        except ValueError:
+            known = None
+        if not isinstance(known, dict):
+            raise ValueError(f"{self._path} cannot be understood: put it back, or remove it to have a new account")
+        return known
 
     def _opened(self) -> client.ClientV2:
-        known = json.loads(self._store.read(self._path) or b"{}")
+        known = self._account()
         if "key" not in known:
             made = JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
             known = {"directory": self.url, "email": self._table.email, "key": made.to_json()}
@@ -142,6 +178,8 @@ class Authority:
             raise ValueError("it wants our account to be bound to another: write [acme.eab] with kid and key")
         bound = None
         if table.eab is not None:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+=*", table.eab.key):
+                raise ValueError("the key of [acme.eab] is none in base64url: letters, digits, - and _")
             public = key.public_key()
             bound = messages.ExternalAccountBinding.from_data(public, table.eab.kid, table.eab.key, found.directory)
         asked = messages.NewRegistration.from_data(
@@ -155,7 +193,7 @@ class Authority:
 
     def forget(self) -> None:
         """The authority does not know our account any more: have a new one next time, with the same key."""
-        known = json.loads(self._store.read(self._path) or b"{}")
+        known = self._account()
         known.pop("uri", None)
         self._store.write(self._path, json.dumps(known).encode())
         self._client = None
@@ -175,7 +213,7 @@ class Authority:
                 found = self.open()
                 order = self._begun(found, names, csr, replaces)
         with self._told():
-            self._prove(found, order, kind, present)
+            self._prove(found, order, names, kind, present)
         with self._told():
             return self._finished(found, order)
 
@@ -204,35 +242,49 @@ class Authority:
         uri = response.headers.get("Location")
         return messages.OrderResource(body=messages.Order.from_json(response.json()), uri=uri, csr_pem=csr)
 
-    def _prove(self, found: client.ClientV2, order: messages.OrderResource, kind: str, present: Present) -> None:
-        """Answer every challenge of an order, and wait until the authority has looked."""
+    def _prove(
+        self, found: client.ClientV2, order: messages.OrderResource, names: Sequence[str], kind: str, present: Present
+    ) -> None:
+        """Answer every challenge of an order for names, and wait until the authority has looked."""
         pending = []
+        ours = {str(address_of(name) or name.lower()) for name in names}
         for url in order.body.authorizations:
             one = self._get(found, url).json()
             if one["status"] == "valid":
                 continue
             name = one["identifier"]["value"]
+            if name.lower() not in ours:
+                raise Refusal(f"{self.url}: it asks us to prove {name!r}, which was not ordered")
             offered = [challenge for challenge in one["challenges"] if challenge["type"] == kind]
             if not offered:
                 raise Refusal(f"{self.url}: {name} cannot be proven by {kind}", proof=True)
             # Of both kinds the token is authorized alike, and the library has words for one of them alone.
-            made = challenges.HTTP01(token=decode_b64jose(offered[0]["token"]))
-            present(name, offered[0]["token"], made.key_authorization(found.net.key))
+            token = offered[0]["token"]
+            if not TOKEN.fullmatch(token):
+                raise Refusal(f"{self.url}: it asks for {token!r}, which is no token")
+            made = challenges.HTTP01(token=decode_b64jose(token))
+            present(name.lower(), token, made.key_authorization(found.net.key))
             pending.append((name, url, offered[0]["url"], made.response(found.net.key)))
         for _, _, challenge, answer in pending:
             self._post(found, challenge, answer)
-        for name, url, _, _ in pending:
-            self._await_proof(found, name, url, kind)
+        self._await_proofs(found, [(name, url) for name, url, _, _ in pending], kind)
 
-    def _await_proof(self, found: client.ClientV2, name: str, url: str, kind: str) -> None:
+    def _await_proofs(self, found: client.ClientV2, pending: list[tuple[str, str]], kind: str) -> None:
+        """Look at all that is not proven yet, as long as there is patience for all of them. Refusal."""
         for _ in self._looks():
-            one = self._get(found, url).json()
-            if one["status"] == "valid":
+            pending = [(name, url) for name, url in pending if not self._proven(found, name, url, kind)]
+            if not pending:
                 return
-            if one["status"] != "pending":
-                why = [told["error"].get("detail", "") for told in one["challenges"] if told.get("error")]
-                raise Refusal(f"{name} was not proven by {kind}: {'; '.join(why) or one['status']}", proof=True)
-        raise Refusal(f"{self.url}: it has not looked for {name} in {LONGEST:g} s", proof=True)
+        names = ", ".join(name for name, _ in pending)
+        raise Refusal(f"{self.url}: it has not looked for {names} in {LONGEST:g} s", proof=True)
+
+    def _proven(self, found: client.ClientV2, name: str, url: str, kind: str) -> bool:
+        """Whether a name is proven already. Refusal when it never will be."""
+        one = self._get(found, url).json()
+        if one["status"] in ("valid", "pending"):
+            return bool(one["status"] == "valid")
+        why = [told["error"].get("detail", "") for told in one["challenges"] if told.get("error")]
+        raise Refusal(f"{name} was not proven by {kind}: {'; '.join(why) or one['status']}", proof=True)
 
     def _finished(self, found: client.ClientV2, order: messages.OrderResource) -> bytes:
         """Have the certificate issued, and get it."""
@@ -318,14 +370,3 @@ def _time(text: str) -> float:
         zone = next((at for at, letter in enumerate(digits) if letter in "+-"), len(digits))
         head = f"{head}.{digits[:zone][:6].ljust(6, '0')}{digits[zone:]}"
     return datetime.fromisoformat(head).timestamp()
-
-
-def _reason(error: Exception) -> str:
-    """What an exception says, in few words."""
-    if isinstance(error, requests.Timeout):
-        return f"it did not answer in {PATIENCE} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"its certificate is not believed ({error})"
-    if isinstance(error, requests.ConnectionError):
-        return "it cannot be reached"
-    return str(error) or type(error).__name__

@@ -64,8 +64,17 @@ def life(pem: bytes) -> Life | None:
     return Life(found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp())
 
 
-def wrong(key: PrivateKey, chain: bytes, names: Sequence[str]) -> str:
-    """What is wrong with a chain that an authority has sent; "" for nothing."""
+def chain_of(sent: bytes) -> bytes:
+    """The certificates in what an authority has sent, and nothing else that may stand there (RFC 8555 section 9.1)."""
+    try:
+        found = x509.load_pem_x509_certificates(sent)
+    except ValueError:
+        return b""
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in found)
+
+
+def wrong(key: PrivateKey, chain: bytes, names: Sequence[str], now: float) -> str:
+    """What is wrong with a chain that an authority has sent, at a time in seconds since 1970; "" for nothing."""
     try:
         found = x509.load_pem_x509_certificates(chain)[0]
         shown = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -73,6 +82,10 @@ def wrong(key: PrivateKey, chain: bytes, names: Sequence[str]) -> str:
         return "what the authority has sent is no certificate with names"
     if found.public_key() != key.public_key():
         return "the authority has sent a certificate for another key"
+    if found.not_valid_after_utc.timestamp() <= now:  # which would be ordered again at once, and for ever
+        return (
+            f"the authority has sent a certificate that ended {found.not_valid_after_utc:%Y-%m-%d}: is our clock right?"
+        )
     there = {one.lower() for one in shown.get_values_for_type(x509.DNSName)}
     missing = [name for name in names if address_of(name) is None and name.lower() not in there]
     missing += [str(one) for one in _addresses(names) if one not in shown.get_values_for_type(x509.IPAddress)]

@@ -74,7 +74,7 @@ class Orders:
     def patience(self, one: Wanted) -> float:
         """Seconds until the next look."""
         plan, now = self.plan(one), time.time()
-        later = plan.again - now if plan.failures else EVERY
+        later = plan.again - now if plan.failures and plan.again > now - 1.0 else EVERY
         if not plan.failures and not self.store.bundle(one.mark):
             later = 30.0  # another process orders it
         return min(max(later, 1.0), EVERY)
@@ -96,7 +96,7 @@ class Orders:
                 kind = self._attempt(one, plan, bundle)
             except (Refusal, OSError) as problem:
                 if self.over.is_set():
-                    self.store.remember(one.mark, plan)
+                    self._put_back(one, plan)
                 else:
                     self._failed(one, plan, problem)
                 return False
@@ -113,6 +113,12 @@ class Orders:
         renewal.failed(broken, time.time(), self._chance, "it was broken off")
         self.store.remember(one.mark, broken)
         self.store.remove(acme.request_file(self.store.folder, one.mark))
+
+    def _put_back(self, one: Wanted, plan: Plan) -> None:
+        """An attempt is given up by us: as if it had not begun."""
+        self.store.remember(one.mark, plan)
+        if plan.wanted:
+            self.store.write(acme.request_file(self.store.folder, one.mark), b"")
 
     def _advise(self, one: Wanted, plan: Plan, bundle: bytes) -> None:
         """Ask the authority when to renew, if it is time to."""
@@ -139,11 +145,19 @@ class Orders:
         """Get a certificate and keep it; gives the kind of challenge that has worked. Refusal."""
         rehearsal = self.table.rehearsal
         if rehearsal is not None and renewal.rehearses(plan):
-            kind, _ = self._proven(rehearsal, one, plan, b"")
-            plan.kind = kind  # proven to work
+            self._rehearse(rehearsal, one, plan)
         kind, made = self._proven(self.table.directory, one, plan, bundle)
         self.store.write(acme.certificate_file(self.store.folder, one.mark), made)
         return kind
+
+    def _rehearse(self, directory: str, one: Wanted, plan: Plan) -> None:
+        """Have the staging find what would fail. Refusal; a staging that is away finds nothing."""
+        try:
+            plan.kind, _ = self._proven(directory, one, plan, b"")  # it is proven to work
+        except Refusal as refusal:
+            if not refusal.away:
+                raise
+            log.warning("%s: the certificate for site %s is ordered without a rehearsal", refusal, one.site)
 
     def _proven(self, directory: str, one: Wanted, plan: Plan, bundle: bytes) -> tuple[str, bytes]:
         """Kind of challenge, and key and chain, from the authority at a directory. Refusal of the first kind tried."""
@@ -158,7 +172,8 @@ class Orders:
         sentence = (
             "; ".join(dict.fromkeys(str(refusal) for refusal in refusals)) or "there is no way to prove its names"
         )
-        raise Refusal(sentence, max((refusal.wait for refusal in refusals), default=0.0))
+        away = bool(refusals) and all(refusal.away for refusal in refusals)
+        raise Refusal(sentence, max((refusal.wait for refusal in refusals), default=0.0), away=away)
 
     def _issued(self, directory: str, one: Wanted, kind: str, bundle: bytes) -> bytes:
         """Key and chain for names that are proven by a kind of challenge. Refusal."""
@@ -166,30 +181,24 @@ class Orders:
 
         def present(name: str, token: str, authorization: str) -> None:
             if kind == "http-01":
-                path, content = acme.token_file(self.store.folder, _plain(token)), authorization.encode()
+                path, content = acme.token_file(self.store.folder, token), authorization.encode()
             else:
-                path = acme.proof_file(self.store.folder, acme.server_name(_plain(name)))
+                path = acme.proof_file(self.store.folder, acme.server_name(name))
                 content = keys.proof(name, authorization)
             self.store.write(path, content)
             shown.append(path)
 
         key = keys.new_key(self.table.key_type)
         try:
-            chain = self.authority(directory).issue(one.names, keys.request(key, one.names), kind, present, bundle)
+            sent = self.authority(directory).issue(one.names, keys.request(key, one.names), kind, present, bundle)
         finally:
             for path in shown:
                 self.store.remove(path)
-        problem = keys.wrong(key, chain, one.names)
+        chain = keys.chain_of(sent)
+        problem = keys.wrong(key, chain, one.names, time.time())
         if problem:
             raise Refusal(problem)
         return keys.pem_of(key) + chain
-
-
-def _plain(name: str) -> str:
-    """A name that stays in its folder. Refusal."""
-    if "/" in name or name.startswith(".") or "\0" in name or not name:
-        raise Refusal(f"the authority asks for {name!r}")
-    return name
 
 
 def _span(seconds: float) -> str:

@@ -1,9 +1,10 @@
 """Looks after the certificates that are ordered, in the keeper's loop.
 
 Rules: what speaks with authorities blocks, so each look is a daemon thread's, one at a time; the loop only waits for
-it, and a keeper that goes waits for nobody. The modules that speak need a second and tens of megabytes, so they are
-loaded by the keeper alone, and only where a certificate is ordered at all. Nothing that goes wrong here ends anything
-else.
+it, and a keeper that goes waits for nobody. A look that takes longer than PATIENCE goes on beside those at other
+certificates, so that no authority holds them all up. The modules that speak need a second and tens of megabytes, so
+they are loaded by the keeper alone, and only where a certificate is ordered at all. Nothing that goes wrong here ends
+anything else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from proxy.config.model import Model, Site
 
 EVERY: Final = 600.0  # seconds between two looks at a certificate that nobody is in a hurry with
 STEP: Final = 2.0  # seconds between two looks at requests, and at the times of attempts
+PATIENCE: Final = 60.0  # seconds that the others wait for one look
 
 ORDERS: Final = "proxy.acme.orders"
 
@@ -65,14 +67,27 @@ class Renewer:
                 await asyncio.sleep(EVERY)
         wanted = [_wanted(made, model, name, site) for name, site in model.ordered.items()]
         once = {one.mark: one for one in reversed(wanted)}  # two sites may have the same names, on other listeners
-        due = dict.fromkeys(once, 0.0)
         await self._stand_in(orders, once)
-        while True:
-            now = asyncio.get_running_loop().time()
-            for name, one in once.items():
-                if now >= due[name] or await aside(partial(orders.store.wanted, one.mark)):
-                    due[name] = now + await self._look(orders, one)
-            await asyncio.sleep(STEP)
+        await self._keep(orders, once)
+
+    async def _keep(self, orders: Any, once: dict[str, Any]) -> None:
+        """Look at each when its time has come, or somebody asks for it."""
+        loop = asyncio.get_running_loop()
+        due = dict.fromkeys(once, 0.0)
+        looks: dict[str, asyncio.Task[float]] = {}
+        try:
+            while True:
+                wanted = await aside(lambda: {name for name in once if orders.store.wanted(name)})
+                for name, one in once.items():
+                    if name not in looks and (loop.time() >= due[name] or name in wanted):
+                        looks[name] = loop.create_task(self._look(orders, one))
+                        await asyncio.wait((looks[name],), timeout=PATIENCE)
+                for name in [name for name, look in looks.items() if look.done()]:
+                    due[name] = loop.time() + looks.pop(name).result()
+                await asyncio.sleep(STEP)
+        finally:
+            for look in looks.values():
+                look.cancel()
 
     async def _stand_in(self, orders: Any, once: dict[str, Any]) -> None:
         for one in once.values():

@@ -34,6 +34,7 @@ class Store:
 
     def prepare(self) -> None:
         """Have the folders there are, and see that they can be written to. OSError."""
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
         parts = ("accounts", "certificates", "challenges/http", "challenges/tls", "locks", "placeholders", "plans")
         for part in (*parts, "requests"):
             os.makedirs(f"{self.folder}/{part}", mode=0o700, exist_ok=True)
@@ -79,7 +80,8 @@ class Store:
         for path in Path(self.folder).glob("*/**/*"):
             with contextlib.suppress(OSError):
                 old = time.time() - path.stat().st_mtime > STALE
-                if old and path.is_file() and ("challenges" in path.parts or _LEFT.fullmatch(path.name)):
+                proves = path.relative_to(self.folder).parts[0] == "challenges"
+                if old and path.is_file() and (proves or _LEFT.fullmatch(path.name)):
                     path.unlink()
 
     # --- what there is ----------------------------------------------------------------------------------------------
@@ -115,12 +117,12 @@ class Store:
         return os.path.exists(acme.request_file(self.folder, one))
 
     @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = False) -> Iterator[bool]:
+    def lock(self, name: str) -> Iterator[bool]:
         """Hold a lock; false when somebody else has it."""
         descriptor = os.open(f"{self.folder}/locks/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:

@@ -25,6 +25,7 @@ LONGEST: Final = 7 * DAY  # that an authority can have us wait
 PART: Final = 2 / 3  # of its life, when a certificate is renewed without advice
 JITTER: Final = 1 / 50  # of its life, within which that comes earlier
 LAST: Final = 1 / 20  # of its life that no advice may reach into
+SPACE: Final = 6 * HOUR  # between two renewals that only advice asks for
 ADVICE: Final = 6 * HOUR  # between two askings for advice, if the authority does not say
 SOONEST, LATEST = MINUTE, DAY  # of what it may say
 WRONG: Final = DAY  # a certificate that begins further ahead than this: our clock is wrong
@@ -56,7 +57,8 @@ class Plan:
     `failures` since it was last got, the last of them at `tried`; no attempt before `again`, and not even one that
     somebody asks for before `barred`, which is the authority's word. `begins` tells the
     certificate for which `at` was chosen, within `window` if the authority advises one; it is asked again at `ask`.
-    `kind` is the challenge that has worked; `wanted`, that somebody asks for it now.
+    `heeded` is when the last one was got because of advice alone. `kind` is the challenge that has worked; `wanted`,
+    that somebody asks for it now.
     """
 
     failures: int = 0
@@ -68,6 +70,7 @@ class Plan:
     at: float = 0.0
     window: tuple[float, float] | None = None
     ask: float = 0.0
+    heeded: float = 0.0
     kind: str = ""
     wanted: bool = False
 
@@ -88,15 +91,18 @@ def failed(plan: Plan, now: float, chance: Chance, error: str, wait: float = 0.0
 
 def got(plan: Plan, now: float, life: Life, chance: Chance, kind: str) -> None:
     """There is a new certificate."""
+    if plan.window is not None and not plan.wanted:
+        plan.heeded = now
     plan.failures, plan.tried, plan.again, plan.error, plan.wanted = 0, now, 0.0, "", False
     plan.kind = kind or plan.kind
     know(plan, life, chance)
 
 
 def know(plan: Plan, life: Life, chance: Chance) -> None:
-    """Choose the time of a certificate that the plan does not know yet."""
+    """Choose the time of a certificate that the plan does not know yet. Whatever failed before has been overcome."""
     if plan.begins != life.begins or not plan.at:
         plan.begins, plan.window, plan.ask = life.begins, None, 0.0
+        plan.failures, plan.again, plan.error = 0, 0.0, ""
         plan.at = life.begins + life.length * (PART - chance.uniform(0.0, JITTER))
 
 
@@ -115,14 +121,19 @@ def asks(plan: Plan, now: float) -> bool:
 
 def due(plan: Plan, life: Life | None, now: float) -> bool:
     """Whether to order now. Without a certificate at once, else when its time has come; but not before the next attempt
-    behind a failure."""
+    behind a failure, which is made until one succeeds."""
     if _waits(plan, now):
         return False
     if plan.wanted or life is None:
         return True
     if now < life.begins - WRONG:
         return False  # an order would bring another such
-    return now >= min(plan.at, life.ends - life.length * LAST)
+    last = life.ends - life.length * LAST
+    if plan.failures or now >= last:
+        return True
+    # An authority that advises the past for every certificate would have us order without end.
+    too_soon = plan.window is not None and 0 <= now - plan.heeded < min(SPACE, life.length * (1 - PART))
+    return now >= plan.at and not too_soon
 
 
 def _waits(plan: Plan, now: float) -> bool:

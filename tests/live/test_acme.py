@@ -132,6 +132,7 @@ def test_what_is_shown_until_then():
         assert not shown(door)
 
 
+@pytest.mark.built
 def test_a_renewal_under_load_fails_no_request():
     with served() as (door, authority):
         until(lambda: settled(door, authority), 30, "a certificate")

@@ -63,6 +63,7 @@ def door():
         yield found
 
 
+@pytest.mark.built
 @pytest.mark.parametrize("host", ["one.example.com", "two.example.com", "unknown.example.com"])
 def test_a_token_is_answered_before_redirects_scripts_and_routes(door, host):
     for port in (door.port, door.words["open"]):
@@ -98,6 +99,7 @@ def offered(door, name, *protocols):
         return found
 
 
+@pytest.mark.built
 def test_a_name_is_proven_in_the_handshake_alone(door):
     proof = keys.proof("one.example.com", "token.thumb")
     (door.folder / "acme/challenges/tls/one.example.com.pem").write_bytes(proof)

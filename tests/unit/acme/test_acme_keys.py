@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from ipaddress import ip_address
 
 import pytest
@@ -38,18 +39,28 @@ def test_a_proof_holds_the_digest_of_what_the_authority_wants_to_see():
 def test_what_an_authority_has_sent_is_looked_at():
     key = keys.new_key("ecdsa")
     chain = keys.placeholder(["a.example.com"])
-    assert "no certificate" in keys.wrong(key, b"", ["a.example.com"])
-    assert "for another key" in keys.wrong(key, chain, ["a.example.com"])
+    now = time.time()
+    assert "no certificate" in keys.wrong(key, b"", ["a.example.com"], now)
+    assert "for another key" in keys.wrong(key, chain, ["a.example.com"], now)
     found = x509.load_pem_x509_certificate(chain)
 
     class Same:
         def public_key(self):
             return found.public_key()
 
-    assert keys.wrong(Same(), chain, ["A.example.com"]) == ""
-    assert keys.wrong(Same(), chain, ["a.example.com", "b.example.com", "192.0.2.1"]).endswith(
+    assert keys.wrong(Same(), chain, ["A.example.com"], now) == ""
+    assert keys.wrong(Same(), chain, ["a.example.com", "b.example.com", "192.0.2.1"], now).endswith(
         "without b.example.com, 192.0.2.1"
     )
+    assert "is our clock right?" in keys.wrong(Same(), chain, ["a.example.com"], now + 3651 * 86400)
+
+
+def test_nothing_but_certificates_is_kept_of_what_comes():
+    bundle = keys.placeholder(["a.example.com"])
+    assert b"PRIVATE KEY" in bundle
+    chain = keys.chain_of(b"some words\n" + bundle + b"-----BEGIN CERTIFICATE-----\n")
+    assert chain in (b"", keys.chain_of(bundle)) and b"PRIVATE" not in keys.chain_of(bundle)
+    assert keys.chain_of(bundle).count(b"BEGIN") == 1 and keys.chain_of(b"") == b""
 
 
 def test_the_life_of_what_is_no_certificate_is_none():

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from fake import Fake, problem
 
-from proxy.acme import authority, keys
+from proxy.acme import authority, keys, talk
 from proxy.acme.authority import Refusal, ari_name, seconds
 from proxy.acme.certified import ask, held, listed
 from proxy.acme.orders import Orders, Wanted
@@ -267,6 +267,189 @@ def test_leftovers_are_swept_when_they_are_old(tmp_path):
             os.utime(path, (0, 0))
     store.sweep()
     assert [path.exists() for path in paths] == [False, True, False, True]
+
+
+def test_a_folder_of_any_name_keeps_its_accounts_and_certificates(tmp_path):
+    store = Store(str(tmp_path / "challenges"))
+    store.prepare()
+    kept = [tmp_path / "challenges" / name for name in ("accounts/a.json", "certificates/a.pem", "plans/a.json")]
+    for path in kept:
+        path.touch()
+        os.utime(path, (0, 0))
+    store.sweep()
+    assert all(path.exists() for path in kept)
+    assert stat.S_IMODE(os.stat(store.folder).st_mode) == 0o700
+
+
+def test_a_renewal_that_was_asked_for_and_failed_is_tried_again_and_costs_nothing_meanwhile(tmp_path, fake):
+    found = orders(tmp_path, fake)
+    found.look(WANTED)
+    fake.rules["/newOrder"] = problem("malformed", "not today")
+    request(found)
+    assert not found.look(WANTED)
+    assert 50 < found.patience(WANTED) <= 70
+    plan = found.plan(WANTED)
+    plan.again = plan.tried = time.time() - 100
+    found.store.remember(WANTED.mark, plan)
+    assert found.patience(WANTED) == 600
+    del fake.rules["/newOrder"]
+    assert found.look(WANTED) and found.plan(WANTED).failures == 0
+    assert len(fake.orders) == 2
+
+
+def test_a_renewal_that_was_asked_for_outlives_who_was_at_it(tmp_path, fake):
+    found = orders(tmp_path, fake)
+    found.look(WANTED)
+    request(found)
+    fake.rules["/finalize"] = (200, {}, fake.order("processing"))
+    fake.rules["/order"] = (200, {}, fake.order("processing"))
+    looking = threading.Thread(target=found.look, args=(WANTED,))
+    looking.start()
+    while fake.asked.count("/order") < 2:
+        time.sleep(0.001)
+    found.over.set()
+    looking.join(10)
+    fake.rules.clear()
+    other = orders(tmp_path, fake)
+    assert other.plan(WANTED).wanted and other.look(WANTED)
+
+
+def test_a_staging_that_is_away_holds_nothing_up(tmp_path, fake, caplog):
+    found = orders(tmp_path, fake, staging="https://localhost:9/dir")
+    fake.rules["/newOrder"] = problem("malformed", "not today")
+    assert not found.look(WANTED)
+    fake.rules.clear()
+    request(found)
+    assert found.look(WANTED)
+    assert "cannot be reached: the certificate for site one is ordered without a rehearsal" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"/order": (200, {}, [1, 2])}, "makes no sense"),
+        ({"/newOrder": (201, {}, {"authorizations": 5})}, "makes no sense"),
+        ({"/authz": (200, {}, b"[" * 100_000)}, "no sense"),
+        ({"/order": (200, {}, b"{" + b" " * 2_000_000 + b"}")}, "longer than 1048576 bytes"),
+        ({"/newOrder": (302, {"Location": "https://localhost:1/"}, b"")}, "sends us on to"),
+        ({"/dir": (200, {}, {"newNonce": "http://localhost:1/", "newAccount": "http://localhost:1/"})}, "no TLS"),
+    ],
+)
+def test_answers_without_sense_or_end_are_refused_in_a_sentence(tmp_path, fake, rules, words):
+    found = orders(tmp_path, fake)
+    fake.rules.update(rules)
+    assert not found.look(WANTED)
+    plan = found.plan(WANTED)
+    assert words in plan.error and len(plan.error) < 600 and plan.failures == 1
+
+
+def test_the_words_of_an_authority_are_one_line_of_bounded_length(tmp_path, fake, caplog):
+    found = orders(tmp_path, fake)
+    fake.rules["/newOrder"] = problem("malformed", "no\n2026/01/01 [error] all is lost \x1b[2J" + "x" * 10_000)
+    assert not found.look(WANTED)
+    error = found.plan(WANTED).error
+    assert "\n" not in error and "\x1b" not in error and len(error) < 600
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+def test_an_answer_that_trickles_is_not_waited_for(monkeypatch):
+    class Trickling:
+        is_redirect = False
+
+        def iter_content(self, size):
+            while True:
+                now.append(now[-1] + 5.0)
+                yield b"x"
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            now.append(-1.0)
+
+    now = [100.0]
+    monkeypatch.setattr(talk.time, "monotonic", lambda: now[-1])
+    monkeypatch.setattr(talk.requests.Session, "request", lambda *_, **__: Trickling())
+    with pytest.raises(talk.requests.Timeout):
+        talk.Talk().request("GET", "https://localhost/")
+    assert now == [100.0, 105.0, 110.0, 115.0, 120.0, 125.0, -1.0]
+
+
+def test_an_account_that_cannot_be_read_is_told_by_its_file(tmp_path, fake):
+    found = orders(tmp_path, fake)
+    path = Path(found.authority(fake.directory)._path)
+    for text in ("{", "[]"):
+        path.write_text(text)
+        request(found)
+        assert not found.look(WANTED)
+        assert f"{path} cannot be understood: put it back, or remove it" in found.plan(WANTED).error
+    path.unlink()
+    request(found)
+    assert found.look(WANTED)
+
+
+def test_a_key_of_a_binding_that_cannot_be_one_is_told_and_not_shown(tmp_path, fake):
+    found = orders(tmp_path, fake, eab={"kid": "kid-1", "key": "SECRET+/ key"})
+    assert not found.look(WANTED)
+    error = found.plan(WANTED).error
+    assert "the key of [acme.eab] is none in base64url" in error and "SECRET" not in error
+
+
+def test_an_account_that_somebody_else_holds_is_not_waited_for_without_end(tmp_path, fake, monkeypatch):
+    found = orders(tmp_path, fake)
+    monkeypatch.setattr(authority, "LONGEST", 0.05)
+    monkeypatch.setattr(authority, "STEP", 0.01)
+    one = found.authority(fake.directory)
+    with found.store.lock(one._lock) as held:
+        assert held
+        assert not found.look(WANTED)
+    assert "another process has been at our account" in found.plan(WANTED).error
+
+
+def test_the_authority_moves(tmp_path, fake):
+    found = orders(tmp_path, fake)
+    found.look(WANTED)
+    fake.rules["/newOrder"] = problem("serverInternal", "we have moved", 500)
+    request(found)
+    assert not found.look(WANTED)
+    fake.rules.clear()
+    before = fake.asked.count("/dir")
+    request(found)
+    assert found.look(WANTED) and fake.asked.count("/dir") == before + 1
+
+
+def asking(fake, name, token, kind):
+    """Have an authority ask for a proof."""
+    original = fake.answer
+
+    def answer(path, payload):
+        if path == "/authz":
+            challenge = {"type": kind, "token": token, "url": f"{fake.url}/c"}
+            told = {"type": "dns", "value": name}
+            return 200, {}, {"status": "pending", "identifier": told, "challenges": [challenge]}
+        return original(path, payload)
+
+    fake.answer = answer
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["../../accounts/x-and-much-more", "short", "dG9rZW4tdG9rZW4tdG9rZW4.json", "a" * 300, "", "dG9rZW4\ndG9rZW4-dG9"],
+)
+def test_a_token_is_a_token(tmp_path, fake, token):
+    found = orders(tmp_path, fake)
+    asking(fake, NAMES[0], token, "http-01")
+    with pytest.raises(Refusal, match="no token"):
+        found._issued(fake.directory, WANTED, "http-01", b"")
+    assert not os.listdir(f"{found.store.folder}/challenges/http")
+
+
+def test_no_name_is_proven_that_was_not_ordered(tmp_path, fake):
+    found = orders(tmp_path, fake)
+    asking(fake, "other.example.com", "dG9rZW4tdG9rZW4tdG9rZW4", "http-01")
+    with pytest.raises(Refusal, match=r"other\.example\.com.*was not ordered"):
+        found._issued(fake.directory, WANTED, "http-01", b"")
+    assert "/c" not in fake.asked
 
 
 def test_the_certificates_are_listed_and_asked_for(tmp_path, fake):

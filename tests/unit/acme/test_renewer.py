@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from proxy.acme import renewer
 from proxy.acme.renewer import Renewer, aside, asked
 from proxy.config.model import Model
 
@@ -49,6 +50,41 @@ def test_a_loop_that_ends_does_not_wait_for_a_call():
 
     asyncio.run(leave())
     held.set()
+
+
+def test_a_look_that_takes_long_does_not_hold_the_others_up(monkeypatch):
+    held, looked = threading.Event(), []
+
+    class Store:
+        def wanted(self, mark):
+            return False
+
+    class Orders:
+        store = Store()
+
+        def look(self, one):
+            looked.append(one)
+            if one == "slow":
+                held.wait(20)
+            return False
+
+        def patience(self, one):
+            return 0.0
+
+    async def life():
+        monkeypatch.setattr(renewer, "PATIENCE", 0.01)
+        monkeypatch.setattr(renewer, "STEP", 0.001)
+        keeping = asyncio.ensure_future(renewer.Renewer(lambda: None)._keep(Orders(), {"slow": "slow", "one": "one"}))
+        while looked.count("one") < 3:
+            await asyncio.sleep(0.001)
+        assert looked.count("slow") == 1  # it is not begun again
+        held.set()
+        while looked.count("slow") < 2:
+            await asyncio.sleep(0.001)
+        keeping.cancel()
+        await asyncio.wait((keeping,))
+
+    asyncio.run(asyncio.wait_for(life(), 10))
 
 
 def test_a_folder_that_cannot_be_had_is_told_and_nothing_else_happens(tmp_path, caplog):

@@ -57,6 +57,29 @@ def test_advice_goes_before_but_not_into_the_last_twentieth():
     assert not renewal.due(plan, LIFE, LIFE.ends - 4.6 * DAY) and renewal.due(plan, LIFE, LIFE.ends - 4.4 * DAY)
 
 
+def test_advice_that_is_always_of_the_past_does_not_have_us_order_without_end():
+    now, plan = BEGAN + DAY, known()
+    renewal.advised(plan, now, Middle(), (BEGAN - 2 * DAY, BEGAN - DAY))
+    assert renewal.due(plan, LIFE, now)  # the first time it may be meant so: a certificate that is to be revoked
+    fresh = Life(now, now + 90 * DAY)
+    renewal.got(plan, now, fresh, Middle(), "http-01")
+    renewal.advised(plan, now, Middle(), (BEGAN - 2 * DAY, BEGAN - DAY))
+    assert not renewal.due(plan, fresh, now) and not renewal.due(plan, fresh, now + renewal.SPACE - 1)
+    assert renewal.due(plan, fresh, now + renewal.SPACE)
+    assert renewal.due(plan, fresh, now - DAY + 2 * HOUR)  # a clock that was set back
+    plan.wanted = True
+    assert renewal.due(plan, fresh, now + 1)
+
+
+def test_a_certificate_that_has_come_by_another_way_ends_what_failed():
+    plan = known()
+    renewal.failed(plan, BEGAN + DAY, Middle(), "it was broken off")
+    renewal.know(plan, LIFE, Middle())
+    assert plan.failures == 1
+    renewal.know(plan, Life(BEGAN + DAY, BEGAN + 91 * DAY), Middle())
+    assert plan.failures == 0 and not plan.error
+
+
 def test_the_same_advice_does_not_move_the_time_and_other_advice_does():
     plan, chance = known(), Random(3)
     renewal.advised(plan, BEGAN, chance, (BEGAN + 10 * DAY, BEGAN + 12 * DAY))
