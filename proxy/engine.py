@@ -289,7 +289,8 @@ def once_more(exchange: Exchange, fault: Fault, backend: Backend) -> bool:
     retry = exchange.route.retry
     if fault.cause not in retry.causes or not retry.repeatable(exchange, fault.unsent):
         return False
-    if fault is faults.REUSE_RACE:  # no verdict on the backend: it may have the exchange again, on a new connection
+    if fault is faults.REUSE_RACE or (fault is faults.CONNECT_REFUSED and backend.upstream.awaits(exchange, backend)):
+        # No verdict on the backend: it may have the exchange again, on a new connection.
         exchange.fresh = True
         exchange.tried = exchange.tried[:-1]
         pause = 0.0

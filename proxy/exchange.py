@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.parties import Client, Connection, Link, Store
+from proxy.parties import Client, Connection, Link, Outbox, Store
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -84,6 +84,9 @@ class Upstream(Protocol):
     def affords(self, exchange: Exchange) -> bool:
         """Take one retry from the budget, if there is one left."""
 
+    def awaits(self, exchange: Exchange, backend: Any) -> bool:
+        """Whether an attempt that did not reach a backend was none, for the backend comes again at once."""
+
     def send_again(self, exchange: Exchange, pause: float) -> None:
         """Begin another attempt, now or after a pause in seconds."""
 
@@ -129,7 +132,7 @@ class Step(Protocol):
 class Observer(Protocol):
     """What is told of every finished exchange."""
 
-    def __call__(self, exchange: Exchange) -> None: ...
+    def __call__(self, exchange: Exchange, /) -> None: ...
 
 
 class Retry(Protocol):
@@ -226,58 +229,35 @@ class Composer(Protocol):
         """Where the request goes."""
 
 
-class Route(Protocol):
-    """What a path means, as the engine sees it: settled at load, shared by all its exchanges."""
+class Route:
+    """What a path means, as the engine sees it: settled at load, shared by all its exchanges (`policy.routing.Route`).
 
-    @property
-    def steps(self) -> tuple[Step, ...]: ...
+    `site_name` is the first of the host names that lead here, b"" if there is none; `error_logs` take the place of the
+    door's, as the configuration has them (`config.log`). A class and no Protocol: what is looked at several times a
+    request is a field then, where this is compiled.
+    """
 
-    @property
-    def destination(self) -> Destination: ...
+    __slots__ = (
+        "answers", "composer", "destination", "edits", "error_logs", "folder", "max_body", "observers", "request_edits",
+        "response_buffering", "retry", "site", "site_name", "steps", "timeouts", "trailers",
+    )  # fmt: skip
 
-    @property
-    def observers(self) -> tuple[Observer, ...]: ...
-
-    @property
-    def site(self) -> str: ...
-
-    @property
-    def site_name(self) -> bytes:
-        """The first of the host names that lead here; b"" if there is none."""
-
-    @property
-    def timeouts(self) -> Timeouts: ...
-
-    @property
-    def max_body(self) -> int: ...
-
-    @property
-    def edits(self) -> HeaderEdits: ...
-
-    @property
-    def request_edits(self) -> HeaderEdits: ...
-
-    @property
-    def trailers(self) -> bool: ...
-
-    @property
-    def retry(self) -> Retry: ...
-
-    @property
-    def response_buffering(self) -> bool: ...
-
-    @property
-    def answers(self) -> Answers | None: ...
-
-    @property
-    def composer(self) -> Composer | None: ...
-
-    @property
-    def folder(self) -> Folder | None: ...
-
-    @property
-    def error_logs(self) -> Sequence[Any] | None:
-        """The error logs that take the place of the door's, as the configuration has them (`config.log`)."""
+    steps: tuple[Step, ...]
+    destination: Destination
+    observers: tuple[Observer, ...]
+    site: str
+    site_name: bytes
+    timeouts: Timeouts
+    max_body: int
+    edits: HeaderEdits
+    request_edits: HeaderEdits
+    trailers: bool
+    retry: Retry
+    response_buffering: bool
+    answers: Answers | None
+    composer: Composer | None
+    folder: Folder | None
+    error_logs: Sequence[Any] | None
 
 
 class Exchange:
@@ -312,6 +292,7 @@ class Exchange:
         "limit_status",
         "line",
         "link",
+        "outbox",
         "outgoing",
         "pending",
         "queue",
@@ -374,6 +355,7 @@ class Exchange:
         self.request_id: bytes = b""
         self.holds: tuple[bytes, ...] = ()  # keys that it is counted under while it is in flight
         self.course: Course | None = None  # where it is led, if its line and route are not all
+        self.outbox: Outbox | None = None  # where its request may wait for others that came with it
         self.outgoing: Outgoing | None = None  # what its route composed for the latest attempt
         self.source: ResponseHead | None = None  # the backend's head, where somebody may ask for it
         self.answer: ResponseHead | None = None  # the head that was sent, likewise

@@ -14,6 +14,8 @@ from proxy.config.model import Model
 from proxy.config.site import Route, Site
 from proxy.downstream.h2.counts import COUNTED as STREAMS_COUNTED
 from proxy.downstream.h2.counts import StreamCounts
+from proxy.downstream.shaken import COUNTED as HANDSHAKES_COUNTED
+from proxy.downstream.shaken import HandshakeCounts
 from proxy.observe.metrics import BUCKET_NAMES, CLASSES, METHOD_NAMES, FaultCounts, RouteCounts
 from proxy.observe.spans import Spans
 from proxy.policy import seats
@@ -75,6 +77,7 @@ class Ledger:
         self.redis: Counts | None = None
         self.faults = FaultCounts()
         self.http2 = StreamCounts()
+        self.handshakes = HandshakeCounts()
         self.lags = Times()  # of the loop: how late each tick was
         self._longest = [0.0, 0.0]  # lag in this window and in the one before
         self._ticks = 0
@@ -103,6 +106,8 @@ class Ledger:
         if self.http2.touched:
             for name, number in self.http2.taken():
                 self._add(("http2", name), number)
+        for name, number in self.handshakes.taken():
+            self._add(("tls", name), number)
         if self.redis is not None:
             self._flush_redis(self.redis)
         for fault, number in self.faults.counts.items():
@@ -268,6 +273,7 @@ def counters(model: Model) -> list[Name]:
     names += [("worker", "lag", bound) for bound in BUCKET_NAMES]
     names += [("fault", fault.name, "total") for fault in FaultCounts().counts]
     names += [("http2", name) for name in STREAMS_COUNTED]
+    names += [("tls", name) for name in HANDSHAKES_COUNTED]
     names += _of_routes(model)
     if model.trace is not None and model.trace.export is not None:
         names += [("trace", word) for word in SPANS]

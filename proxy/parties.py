@@ -71,6 +71,16 @@ class Connection:
         self.http2 = b""  # "h2", or "h2c" without TLS, when it is spoken here
 
 
+class Transport(Protocol):
+    """What writes to a backend."""
+
+    def write(self, data: bytes) -> None:
+        """Send, now or when the kernel takes it."""
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+
+
 class Link(Protocol):
     """The backend's side of an exchange: one pooled connection."""
 
@@ -85,6 +95,31 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """The exchange is over for this link: close the connection."""
+
+
+class Outbox:
+    """Requests to backends that are written together, when all of a client's bytes that came at once are gone through:
+    so our code and the kernel's are each fetched once for all of them, and not in turn for each. They gather while it
+    is `open`; a transport that is closing by then has lost its exchange."""
+
+    __slots__ = ("_waiting", "open")
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Transport, bytes]] = []
+        self.open = False
+
+    def put(self, transport: Transport, data: bytes) -> None:
+        """Keep a request."""
+        self._waiting.append((transport, data))
+
+    def send(self) -> None:
+        """Write what has gathered, and gather no more."""
+        self.open = False
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for transport, data in waiting:
+                if not transport.is_closing():
+                    transport.write(data)
 
 
 class Store(Protocol):

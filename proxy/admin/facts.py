@@ -30,7 +30,7 @@ from proxy.config import site as config
 from proxy.config.acme import MARK
 from proxy.config.upstream import Server
 from proxy.policy.breaker import WORDS
-from proxy.policy.standing import ILL, UNPROVEN
+from proxy.policy.standing import KEPT_OUT
 
 DAY = 86400.0
 
@@ -185,8 +185,8 @@ def standing_of(standing: Standing, upstream: str, server: Server, monotonic: fl
     if server.down or server.drain:
         return ("down", "the configuration says down") if server.down else ("draining", "the configuration drains it")
     health = standing.total(*place, "health")  # one row alone holds anything
-    if health in (ILL, UNPROVEN):
-        return "down", "its health checks fail" if health == ILL else "it has not passed its first health check yet"
+    if health in KEPT_OUT:
+        return "down", KEPT_OUT[health]
     breaker = WORDS[_breaker(standing, upstream, server)]
     if breaker == "open":
         return "down", "its breaker is open"

@@ -10,7 +10,7 @@ from proxy.apps.standing import vacant
 from proxy.config.acme import MARK
 from proxy.config.upstream import Server
 from proxy.policy.breaker import WORDS
-from proxy.policy.standing import ILL, UNPROVEN
+from proxy.policy.standing import KEPT_OUT
 
 
 def status(standing: Standing, monotonic: float) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def state(standing: Standing, upstream: str, server: Server, monotonic: float) -
     place = ("backend", upstream, server.key)
     if standing.total(*place, "drain"):
         return "draining"
-    if standing.total(*place, "health") in (ILL, UNPROVEN):
+    if standing.total(*place, "health") in KEPT_OUT:
         return "down"
     name = ("backend", upstream, server.key, "down_until_ms")
     out = False

@@ -9,7 +9,7 @@ import time
 from time import monotonic
 
 from proxy.policy import seats
-from proxy.policy.standing import UNCHECKED, UNPROVEN, WELL
+from proxy.policy.standing import AWAITED, UNCHECKED, UNPROVEN, WELL
 from proxy.shared.arena import Arena, Name
 
 ASLEEP = 2.0  # seconds without a look after which a worker of the door counts for nothing: it is stopped, or dead
@@ -31,9 +31,9 @@ class Cells:
         self._write((*self._backend, "drain"), 0)
         self._write((*self._backend, "health"), WELL)
 
-    def shut(self) -> None:
-        """Nobody is there."""
-        self._write((*self._backend, "health"), UNPROVEN)
+    def shut(self, awaited: bool = False) -> None:
+        """Nobody is there; `awaited`: for so short a time that requests had better wait."""
+        self._write((*self._backend, "health"), AWAITED if awaited else UNPROVEN)
         self._write((*self._backend, "drain"), 0)
 
     def drain(self) -> None:

@@ -2,7 +2,8 @@
 
 Rules: a seat is free, or somebody sits in it (`tenants`), or is to come again (`retries`). A worker that dies by itself
 is replaced in its own seat at once, then after longer and longer pauses while it does not live. A seat is shut in
-shared memory before anything else is done with it, and open only while a worker in it is ready.
+shared memory before anything else is done with it, and open only while a worker in it is ready. Requests wait for the
+next one (`awaited`) if it is begun soon, and until it does not come up.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from proxy.policy.backoff import Backoff
 from proxy.shared.arena import Arena
 
 SHORT: Final = 10.0  # seconds; who dies sooner after it was ready has crashed at its start
+SOON: Final = 1.0  # seconds; requests wait for who is started no later than that
 
 log = logging.getLogger("frontgate")
 
@@ -66,11 +68,12 @@ class Seating:
 
     # --- one worker -------------------------------------------------------------------------------------------------
 
-    async def _start(self, number: int) -> str:
-        """Have a worker come up in a free seat; "" or why it does not, and the seat is free again."""
+    async def _start(self, number: int, awaited: bool = False) -> str:
+        """Have a worker come up in a free seat, for which requests may wait; "" or why it does not, and the seat is
+        free again."""
         cells, means = self._cells(number), self.means
         name = f"{self.name}.{number}"
-        cells.shut()
+        cells.shut(awaited)
         with contextlib.suppress(OSError):
             os.unlink(cells.address.removeprefix("unix:"))
         try:
@@ -82,6 +85,7 @@ class Seating:
                 means.umask,
             )
         except (OSError, ValueError) as error:
+            cells.shut()
             return f"cannot be started: {error}"
         self._write("generation", self._generation() + 1)
         for word, value in (
@@ -121,34 +125,36 @@ class Seating:
         del self.tenants[tenant.seat]
         lived = monotonic() - tenant.ready_at
         self.lost = max(self.lost, tenant.generation)
-        tenant.cells.shut()
-        tenant.cells["restarts"] += 1
         pause = self._pause(tenant.seat, lived)
+        tenant.cells.shut(awaited=pause <= SOON)
+        tenant.cells["restarts"] += 1
         when = f"in {pause:.1f} s" if pause else "at once"
         words = "%s (process %d) %s after %.1f s; it is replaced %s"
         log.error(words, self._called(tenant.seat), tenant.process.pid, tenant.why(), lived, when)
-        self._later(tenant.seat, pause)
+        self._later(tenant.seat, pause, awaited=pause <= SOON)
 
     def _pause(self, number: int, lived: float) -> float:
         """The seconds before the next attempt in a seat, after a life that long."""
         return self._backoffs.setdefault(number, Backoff(SHORT)).died(lived)
 
-    def _later(self, number: int, pause: float) -> None:
-        """Have a worker come up in a seat after a pause, and again and again until one does."""
+    def _later(self, number: int, pause: float, awaited: bool = False) -> None:
+        """Have a worker come up in a seat after a pause, and again and again until one does; `awaited`: requests wait
+        for the first."""
         self._cells(number).state(seats.BROKEN)
 
-        async def again(pause: float) -> None:
+        async def again(pause: float, awaited: bool) -> None:
             while True:
                 await asyncio.sleep(pause)
-                problem = await self._start(number)
+                problem = await self._start(number, awaited)
                 if not problem:
                     break
+                awaited = False
                 self._cells(number).state(seats.BROKEN)
                 pause = self._pause(number, 0.0)
                 log.error("%s %s; the next attempt is in %.1f s", self._called(number), problem, pause)
             self.retries.pop(number, None)
 
-        self.retries[number] = asyncio.create_task(again(pause))
+        self.retries[number] = asyncio.create_task(again(pause, awaited))
 
     async def _forget(self, number: int) -> None:
         """Let a seat be free in which somebody was to come again."""

@@ -5,7 +5,7 @@ Rules: one AccessMaker for all sites of a Runtime; what it was told of a route h
 
 from __future__ import annotations
 
-from copy import copy
+from typing import cast
 
 from proxy import engine
 from proxy.build.declared import trusted
@@ -15,7 +15,7 @@ from proxy.config.access import Mirror as MirrorTable
 from proxy.content.gate import ByPassword, ByRequest, ByRules, Check, Gate
 from proxy.content.subrequest import Mirror, Ways
 from proxy.content.user_file import UserFiles
-from proxy.exchange import Exchange, Step
+from proxy.exchange import Exchange, Observer, Step
 from proxy.exchange import Route as AnyRoute
 from proxy.observe.metrics import RouteCounts
 from proxy.observe.notes import Notes
@@ -116,11 +116,11 @@ class AccessMaker:
         logs unless it is said; what was taken is given back by it all the same."""
         found = self._silent.get(route)
         if found is None:
-            found = silent = copy(route)
-            kept = [one for one in route.observers if isinstance(one, GiveBack | Notes)]
+            found = silent = cast(Route, route).twin()
+            kept: list[Observer] = [one for one in route.observers if isinstance(one, GiveBack | Notes)]
             if route in self._loud:
-                kept = [one for one in route.observers if not isinstance(one, RouteCounts)]  # type: ignore[misc]
-            silent.observers = tuple(kept)  # type: ignore[misc]
+                kept = [one for one in route.observers if not isinstance(one, RouteCounts)]
+            silent.observers = tuple(kept)
             self._silent[route] = self._silent[silent] = silent
             for name in ("invalid_referer", "secure_link"):
                 by_route = self._parts.vocabulary.getter(name)

@@ -173,6 +173,7 @@ class Runtime:
             listener.porch = self.porch
             listener.http2 = bool(self.model.listen[name].http2)
             listener.counts = self.ledger.http2
+            listener.handshakes = self.ledger.handshakes
             listener.terms = http2.terms(self.model, name, sites.default.name)
             listeners[name] = listener
         return listeners

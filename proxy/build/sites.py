@@ -7,7 +7,6 @@ other by it. The order of a route's steps stands in `_steps`, each with its reas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 
 from proxy import engine
 from proxy.build import files, limits, script, tls, upstreams
@@ -84,7 +83,7 @@ class SiteMaker:
         first = next((host for host in names if host), b"").removeprefix(b".")
         steps = self._entry(spot)
         if steps:
-            site.entry = entry = copy(site.otherwise)
+            site.entry = entry = site.otherwise.twin()
             entry.destination = Nowhere()
             entry.steps = (*self._traced(table), *steps, Located(site))
             entry.max_body = NO_LIMIT  # its route says
@@ -98,7 +97,7 @@ class SiteMaker:
         """Place the locations of a site, and where certificates are ordered that of what proves its names."""
         places = list(locations)
         if self._proofs:
-            route = copy(site.otherwise)
+            route = site.otherwise.twin()
             route.path, route.destination, route.max_body = PATH, Nowhere(), NO_LIMIT  # the route behind it says
             route.steps = (*self._proofs, Behind(Site(site.name, (), locations, site.otherwise)))
             places.append(Location(FIRST, PATH, route))
@@ -275,7 +274,7 @@ class SiteMaker:
 
 def _without_slash(route: Route) -> Location[Route]:
     """Where a route's path is asked for without the slash at its end: the client is sent there (nginx does it too)."""
-    other = copy(route)
+    other = route.twin()
     other.path, other.steps, other.destination = route.path[:-1], (), SlashAdded()
     return Location(EXACT, other.path, other)
 

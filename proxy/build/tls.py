@@ -15,11 +15,11 @@ from proxy.clock import Clock
 from proxy.config.model import Model
 from proxy.config.tls import DATA, named
 from proxy.downstream.greeting import verified
-from proxy.downstream.tls import shown, sites_of
+from proxy.downstream.tls import shown, sites_of, spoken
 from proxy.exchange import Exchange, Step
 from proxy.http.message import NOTHING
 from proxy.parties import Client, Connection
-from proxy.policy.certified import Belonging, Certified, Introducing
+from proxy.policy.certified import Belonging, Certified, Introducing, only_http1
 from proxy.policy.routing import Route
 from proxy.policy.template import Template, Vocabulary
 
@@ -35,12 +35,17 @@ def certified(spot: Spot) -> list[Step]:
 
 
 def belonging(spot: Spot, model: Model) -> list[Step]:
-    """The step that refuses hosts for which a connection is not, where sites show different certificates."""
+    """The steps that refuse hosts for which a connection is not: where sites show different certificates, and where
+    others on the same listener speak HTTP/2 and this one does not."""
+    here = [name for name in model.listeners(spot.table) if name in model.listen]
+    steps: list[Step] = []
+    if spot.table.tls.http2 is False and any(_speaks_http2(model, name) for name in here):
+        steps.append(only_http1)
     if not spot.table.tls.strict_host:
-        return []
+        return steps
     alike, others = {spot.name}, False
-    for listener in model.listeners(spot.table):
-        if listener not in model.listen or not model.listen[listener].tls:
+    for listener in here:
+        if not model.listen[listener].tls:
             continue
         names, default = sites_of(listener, model)
         own = shown(spot.name, default, model) if spot.name in names else None
@@ -48,7 +53,12 @@ def belonging(spot: Spot, model: Model) -> list[Step]:
             same = shown(name, default, model) == own
             others = others or not same
             alike |= {name} if same else set()
-    return [Belonging(frozenset(alike))] if others else []
+    return [*steps, Belonging(frozenset(alike))] if others else steps
+
+
+def _speaks_http2(model: Model, listener: str) -> bool:
+    table = model.listen[listener]
+    return spoken(model, listener) if table.tls else bool(table.http2)
 
 
 def introducing(spot: Spot) -> list[Step]:

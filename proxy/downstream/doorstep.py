@@ -82,7 +82,7 @@ class Doorstep:
             self._loop.add_writer(self._socket.fileno(), self._ready)
             return
         except (OSError, ValueError) as error:  # of the socket, or of TLS
-            self._fail(str(error))
+            self._fail(error)
             return
         except Exception:  # else the loop would come again at once, and for ever
             log.exception("a handshake is broken off")
@@ -126,9 +126,12 @@ class Doorstep:
         listener = self._listener
         self._porch.leave(self, listener.clock.now)
         transport.begin(wire, self._connection)
+        if not wire.plain and not wire.failed:
+            listener.handshakes.done(wire.session_reused is True)
         if wire.failed:
             log.debug("a connection ended behind its TLS handshake: %s", wire.failed)
             transport.set_protocol(self)
+            self.transport = transport  # for as long as its farewell may take
             transport.close()
             return
         spoken = agreed(self._connection, transport)
@@ -140,8 +143,9 @@ class Doorstep:
         listener.replace(self, heir)
         heir.begin(transport, client)
 
-    def _fail(self, words: str) -> None:
-        log.debug("a connection ended in its TLS handshake: %s", words)
+    def _fail(self, error: OSError | ValueError) -> None:
+        log.debug("a connection ended in its TLS handshake: %s", error)
+        self._listener.handshakes.fail(reason(error))
         with contextlib.suppress(
             OSError
         ):  # else the kernel would answer what is unread with a reset, which eats alerts
@@ -163,6 +167,7 @@ class Doorstep:
         self.due = NEVER
         if self.transport is not None:
             log.debug("a connection ended in its TLS handshake: it took too long")
+            self._listener.handshakes.fail("timeout")
             self.transport.abort()
 
     def drain(self) -> None:
@@ -171,9 +176,18 @@ class Doorstep:
     def give_way(self) -> None:
         """Make room for another connection."""
         self.idle_since = NEVER
+        if self.transport is not None:
+            self._listener.handshakes.fail("displaced")
         self.abort()
 
     def abort(self) -> None:
         """Close at once."""
         if self.transport is not None:
             self.transport.abort()
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Why a handshake failed, in a word of those that are counted."""
+    if isinstance(error, ssl.SSLEOFError) or not isinstance(error, ssl.SSLError | ValueError):
+        return "closed"
+    return "refused" if getattr(error, "reason", None) == "CALLBACK_FAILED" else "tls"

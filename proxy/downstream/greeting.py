@@ -87,10 +87,12 @@ class Greeting:
 
     def _kind(self) -> bytes:
         """What sessions have in common that may be resumed here: the same certificate, renewed or not, and, where
-        clients have to show theirs, the same who are believed."""
+        clients have to show theirs, the same who are believed. A session does not keep the chain of a client: so where
+        that is told, none of another site is resumed."""
         asked = [content(path, self._pems) for path in _trusted(self.table) if path] if self.verified else []
         names = [text.encode() for pair in self._pairs for text in pair]
-        return hashlib.sha256(b"\0".join([*names, self.verified.encode(), *asked])).digest()
+        told = [b"chain"] if self.table.client_cert == "chain" else []
+        return hashlib.sha256(b"\0".join([*names, self.verified.encode(), *asked, *told])).digest()
 
     def of(self, name: str) -> ssl.SSLContext:
         """The context for who asks for a name. ValueError when a certificate that a variable names cannot be used."""

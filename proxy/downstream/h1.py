@@ -395,5 +395,6 @@ class Http1(Writer):
         if transport is not None and not transport.is_closing():  # else `connection_lost` is on its way to us
             if not linger and not transport.get_write_buffer_size():
                 transport.close()
-                return
+                if not transport.get_write_buffer_size():  # else even the farewell of its TLS waits
+                    return
             self.listener.replace(self, Leave(self.listener, transport, linger, timeouts, body))

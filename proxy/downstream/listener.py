@@ -31,6 +31,7 @@ from proxy.downstream.herald import Heralds
 from proxy.downstream.leave import Leave
 from proxy.downstream.porch import Porch
 from proxy.downstream.reader import HeadReader
+from proxy.downstream.shaken import HandshakeCounts
 from proxy.downstream.spool import Spool, Spools
 from proxy.downstream.telling import Telling
 from proxy.http.message import RequestFields, RequestHead
@@ -90,10 +91,11 @@ def parsed_address(text: str) -> Address:
 
 
 @lru_cache(4096)
-def _known(peer: str) -> tuple[Address, bytes, bytes]:
-    """A peer's address, as text and as bytes (10 us to find out)."""
+def _known(peer: str, scheme: bytes) -> tuple[Address, bytes, bytes, bytes]:
+    """A peer's address, as text and as bytes, and its identity (10 us to find out)."""
     address = parsed_address(peer.partition("%")[0])
-    return address, str(address).encode(), address.packed
+    text = str(address).encode()
+    return address, text, address.packed, render_identity(text, scheme)
 
 
 def request_ids(seed: bytes) -> Iterator[bytes]:
@@ -119,6 +121,7 @@ class Listener:
         "clock",
         "connections",
         "counts",
+        "handshakes",
         "http2",
         "ids",
         "most_kept",
@@ -162,6 +165,7 @@ class Listener:
         self.most_kept: int
         self.http2 = False  # it is spoken where a plain connection begins with it
         self.counts = StreamCounts()  # the worker's
+        self.handshakes = HandshakeCounts()  # the worker's
         self.terms: Terms | None = None  # what its clients are granted, if there is an engine
         self.streams: StreamReader
         self._key = b64encode(os.urandom(16))
@@ -253,9 +257,9 @@ class Listener:
         """The client at the other end of a connection."""
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
-            address, text, packed = _known(peer[0])
+            address, text, packed, identity = _known(peer[0], self.scheme)
             trusted = bool(self.trust.networks) and self.trust.holds(address)
-            return Client(text, packed, self.scheme, render_identity(text, self.scheme), trusted)
+            return Client(text, packed, self.scheme, identity, trusted)
         plain = transport.get_extra_info("socket")
         if plain is not None and plain.family == socket.AF_UNIX:
             return Client(b"unix:", b"", self.scheme, render_identity(b"unix:", self.scheme), self.trust.unix)

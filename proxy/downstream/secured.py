@@ -17,12 +17,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.downstream.wire import Plain
+from proxy.openssl.library import LIBRARY, wire_of
 
 if TYPE_CHECKING:
     import asyncio
 
 RECORD: Final = 16384  # bytes of a record at most (RFC 8446 section 5.1)
 AT_ONCE: Final = 16 * RECORD  # bytes that are read before others are served
+CLEAR_MODE: Final = 78  # SSL_CTRL_CLEAR_MODE
+AUTO_RETRY: Final = 0x4  # SSL_MODE_AUTO_RETRY: read on behind what is no data (Python sets it)
 
 log = logging.getLogger("frontgate")
 
@@ -34,8 +37,8 @@ class Secured:
     """
 
     __slots__ = (
-        "_asks", "_closing", "_descriptor", "_ends", "_full", "_gone", "_high", "_loop", "_low", "_peer", "_protocol",
-        "_queue", "_queued", "_reading", "_socket", "_stuck", "_tls", "_wire",
+        "_asks", "_closing", "_descriptor", "_ends", "_full", "_gone", "_high", "_inner", "_loop", "_low", "_peer",
+        "_protocol", "_queue", "_queued", "_reading", "_saying", "_socket", "_stuck", "_tls", "_wire",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.SocketType, peer: object, protocol: Any) -> None:
@@ -46,6 +49,7 @@ class Secured:
         self._protocol = protocol
         self._wire: Any = None
         self._tls: Any = None
+        self._inner = 0  # OpenSSL's own connection, where it can be reached
         self._queue: deque[Any] = deque()  # what the kernel has not taken
         self._queued = 0
         self._high, self._low = 65536, 16384
@@ -54,6 +58,7 @@ class Secured:
         self._asks = False  # `_judge` is on its way
         self._full = False  # the protocol knows that too much waits
         self._ends = False  # no more can be written
+        self._saying = False  # the farewell waits for the kernel
         self._closing = False
         self._gone = False
 
@@ -62,6 +67,10 @@ class Secured:
         self._wire = wire
         self._tls = wire._sslobj
         self._protocol = protocol
+        if LIBRARY is not None and not wire.plain:
+            self._inner = wire.inner or wire_of(wire)
+            # Else who sends KeyUpdate after KeyUpdate keeps the worker inside one call.
+            LIBRARY.SSL_ctrl(self._inner, CLEAR_MODE, AUTO_RETRY, None)
         self.resume_reading()
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -189,7 +198,8 @@ class Secured:
             if self._reading:
                 self._loop.add_reader(self._descriptor, self._readable)
         if not queue:
-            self._loop.remove_writer(self._descriptor)
+            if not self._saying:
+                self._loop.remove_writer(self._descriptor)
             if self._closing or self._ends:
                 self._say_end()
         if self._full and self._queued <= self._low and not self._gone:
@@ -202,8 +212,8 @@ class Secured:
         self._low = self._high // 4 if low is None else low
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait."""
-        return self._queued
+        """Bytes that wait; a farewell counts as one."""
+        return self._queued + int(self._saying)
 
     def can_write_eof(self) -> bool:
         """Whether one side can end before the other: TLS 1.3 is made for it (RFC 8446 section 6.1), older clients end
@@ -220,15 +230,35 @@ class Secured:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _say_end(self) -> None:
-        """All is written: say farewell, and close if nothing is read either."""
-        with contextlib.suppress(OSError, ValueError):  # also that theirs has not come
-            self._tls.shutdown()
+        """All is written: say farewell, and close if nothing is read either. It waits like all else when the kernel
+        takes no more."""
+        if not self._said():
+            if not self._saying:
+                self._saying = True
+                self._loop.add_writer(self._descriptor, self._writable)
+            return
+        if self._saying:
+            self._saying = False
+            self._loop.remove_writer(self._descriptor)
         if self._closing:
             self._release(None)
         else:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
             self._tls = Plain(self._socket)  # what comes is nobody's, and OpenSSL would not have it any more
+            self._inner = 0
+
+    def _said(self) -> bool:
+        """Whether the farewell is out, or never will be."""
+        if self._inner and LIBRARY.SSL_shutdown(self._inner) >= 0:  # Python's would look for theirs too (6 us)
+            return True
+        try:
+            self._tls.shutdown()
+        except ssl.SSLWantWriteError:
+            return False
+        except (OSError, ValueError):  # also that theirs has not come
+            pass
+        return True
 
     def close(self) -> None:
         """Close behind what was written."""
@@ -252,11 +282,11 @@ class Secured:
         self._gone = self._closing = True
         if self._reading or self._tls is None:  # a handshake reads, too
             self._loop.remove_reader(self._descriptor)
-        if self._queue or self._stuck or self._tls is None:
+        if self._queue or self._stuck or self._saying or self._tls is None:
             self._loop.remove_writer(self._descriptor)
         self._socket.close()
         self._queue.clear()
-        self._queued = 0
+        self._queued, self._saying = 0, False
         self._loop.call_soon(self._lost, error)
 
     def _lost(self, error: Exception | None) -> None:

@@ -92,13 +92,17 @@ class Tickets:
             if making:
                 one, good, start = ready[0], 1, LIBRARY.EVP_EncryptInit_ex
                 ctypes.memmove(name, one.name, _NAME)
-                ctypes.memmove(vector, os.urandom(_IV), _IV)
+                if LIBRARY.RAND_bytes(vector, _IV) != 1:
+                    return -1
             else:
                 wanted = ctypes.string_at(name, _NAME)
-                at = next((at for at, key in enumerate(ready) if key.name == wanted), -1)
-                if at < 0:
-                    return 0
-                one, good, start = ready[at], 2 if at else 1, LIBRARY.EVP_DecryptInit_ex
+                one, good = ready[0], 1
+                if one.name != wanted:
+                    older = [key for key in ready if key.name == wanted]
+                    if not older:
+                        return 0
+                    one, good = older[0], 2
+                start = LIBRARY.EVP_DecryptInit_ex
             signing = LIBRARY.EVP_MAC_CTX_set_params(sign, one.parameters) == 1
             return good if signing and start(cipher, one.cipher, None, one.encrypts, vector) == 1 else -1
         except Exception:

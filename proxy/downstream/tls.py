@@ -155,7 +155,7 @@ class Certificates:
                 LIBRARY.SSL_set_session_id_context(connection, found.resumed, len(found.resumed))
             if found not in self._alike:
                 apply(connection, context)
-            wire.asked, wire.site = name, found
+            wire.asked, wire.site, wire.inner = name, found, connection
         except ValueError as error:
             log.error("%s while a client shook hands", error)
         except Exception:

@@ -10,14 +10,10 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.openssl.library import LIBRARY, parameter, wire_of
-
 if TYPE_CHECKING:
     from proxy.downstream.greeting import Greeting
 
 RECORD: Final = 0x16  # the first byte of a handshake; that of SSLv2 has its highest bit set
-CLEAR_MODE: Final = 78  # SSL_CTRL_CLEAR_MODE
-AUTO_RETRY: Final = 0x4  # SSL_MODE_AUTO_RETRY: read on behind what is no data (Python sets it)
 
 
 class Socket(socket.SocketType):
@@ -40,9 +36,10 @@ NOW: Final = Shaking()
 
 class Wire(ssl.SSLObject):
     """One connection. `asked` is the server name that the client sent, `site` whose handshake it was, `failed` why
-    nothing is to come behind the handshake."""
+    nothing is to come behind the handshake, `inner` OpenSSL's own connection, once it has told us that."""
 
     asked = b""
+    inner = 0
     site: Greeting | None = None
     plain = False
     failed = ""
@@ -53,8 +50,6 @@ class Wire(ssl.SSLObject):
         class's own calls of the system."""
         wire: Any = cls.__new__(cls)
         wire._sslobj = context._wrap_socket(sock, True, None, owner=wire)  # type: ignore[attr-defined]
-        if LIBRARY is not None:  # else who sends KeyUpdate after KeyUpdate keeps the worker inside one call
-            parameter(wire_of(wire), CLEAR_MODE, AUTO_RETRY)
         return wire  # type: ignore[no-any-return]
 
     @classmethod

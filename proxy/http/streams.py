@@ -55,16 +55,20 @@ class StreamReader:
     `key` is the Sec-WebSocket-Key of tunnels, of which HTTP/2 has none (RFC 8441 section 5).
     """
 
-    __slots__ = ("_key", "_limits", "_open", "_whole")
+    __slots__ = ("_fields", "_key", "_latest", "_limits", "_open", "_whole")
 
     def __init__(self, limits: Limits, key: bytes) -> None:
         self._limits = limits
         self._key = key
         self._open: dict[Fields, RequestHead] = {}
         self._whole: dict[Fields, RequestHead] = {}
+        self._fields: Fields = ()  # the latest without a body: comparing costs less than hashing
+        self._latest: RequestHead | None = None  # their head
 
     def read(self, fields: Fields, end: bool) -> RequestHead | None:
         """The head of a request; `end`: no body follows. None when it is malformed."""
+        if end and fields == self._fields:
+            return self._latest
         memo = self._whole if end else self._open
         head = memo.get(fields)
         if head is None:
@@ -73,6 +77,8 @@ class StreamReader:
                 if len(memo) >= MEMO:
                     memo.clear()
                 memo[fields] = head
+        elif end:
+            self._fields, self._latest = fields, head
         return head
 
     def _judge(self, fields: Fields, end: bool) -> RequestHead | None:

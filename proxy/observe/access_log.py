@@ -15,42 +15,46 @@ from proxy.clock import Clock
 from proxy.exchange import Exchange
 from proxy.policy.tracing import trace_of
 
-# Rendered numbers, with the space behind them: a look-up instead of formatting a float (0.3 us) or an integer (0.1).
-SECONDS: Final = [b"%d.%03d " % divmod(milliseconds, 1000) for milliseconds in range(1000)]
-STATUSES: Final = [b" %d " % status for status in range(1000)]
-SIZES: Final = [b"%d " % size for size in range(4096)]
+# Rendered numbers of the common kinds: a look-up instead of formatting a float (0.3 us) or an integer (0.1).
+SMALL: Final = [b" 200 %d " % size for size in range(4096)]
+AT_ONCE: Final = [b" 0.%03d 0.%03d " % (milliseconds, milliseconds) for milliseconds in range(1000)]
 
 
 class CombinedLog:
-    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 0.5 us a line)."""
+    """nginx's combined format, and the proxy's own facts behind it. The fast one (about 0.4 us a line).
 
-    __slots__ = ("_clock", "_write")
+    A line is joined of ten parts, since CPython joins no more than ten without asking for memory (0.2 us for fifteen).
+    """
+
+    __slots__ = ("_clock", "_local", "_stamp", "_write")
 
     def __init__(self, write: Callable[[bytes], object], clock: Clock) -> None:
         self._write = write
         self._clock = clock
+        self._local = self._stamp = b""
 
     def __call__(self, exchange: Exchange) -> None:
         """Log a finished exchange."""
         finished, started, connected = exchange.finished, exchange.started, exchange.connected
-        whole = attempt = int((finished - started) * 1000)
-        if connected != started:
+        if self._local is not self._clock.local:
+            self._local = self._clock.local
+            self._stamp = b" - - [%b] " % self._local
+        whole = int((finished - started) * 1000)
+        if connected == started and whole < 1000:  # on an idle link: the attempt took all the time
+            seconds = AT_ONCE[whole]
+        else:
             attempt = int((finished - (connected or finished)) * 1000)
-        tried, fault, size = exchange.tried, exchange.fault, exchange.body_out
+            seconds = b" %d.%03d %d.%03d " % (*divmod(whole, 1000), *divmod(attempt, 1000))
+        status, size, tried, fault = exchange.status, exchange.body_out, exchange.tried, exchange.fault
         self._write(
             b"".join(
                 (
                     exchange.client.address,
-                    b" - - [",
-                    self._clock.local,
-                    b"] ",
+                    self._stamp,
                     exchange.line.log,
-                    STATUSES[exchange.status],
-                    SIZES[size] if size < 4096 else b"%d " % size,
+                    SMALL[size] if status == 200 and size < 4096 else b" %d %d " % (status, size),
                     exchange.fields.log,
-                    b" ",
-                    SECONDS[whole] if whole < 1000 else b"%d.%03d " % divmod(whole, 1000),
-                    SECONDS[attempt] if attempt < 1000 else b"%d.%03d " % divmod(attempt, 1000),
+                    seconds,
                     tried[0].label if len(tried) == 1 else backends(exchange),
                     b" ",
                     exchange.request_id or b"-",
@@ -115,6 +119,7 @@ def facts(exchange: Exchange, clock: Clock) -> dict[str, Any]:
         "request_time": round(exchange.finished - exchange.started, 6),
         "connect_time": round(connected - exchange.attempted, 6) if connected else None,
         "header_time": round(answered - connected, 6) if answered and connected else None,
+        "attempt_time": round(exchange.finished - connected, 6) if connected else None,
         "queue_time": round(exchange.queued, 6) if exchange.queued else None,
         "backend": exchange.tried[-1].address if exchange.tried else None,
         "attempts": [backend.address for backend in exchange.tried],

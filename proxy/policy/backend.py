@@ -82,13 +82,14 @@ class Backend:
     `nominal` is the weight as the configuration has it and `whole` the same in the parts that `weight` counts in, which
     is less for a while after `unwell`, the time when the backend was last seen to be kept out (0: never; `standing`).
     `held` is set while something else keeps it out (checks, the other workers' votes, the operator: see `standing`),
-    `pardoned` while its failures do not, and `guarded` while anything at all but failures and `down` has to be asked
-    before it is picked.
+    `awaited` while it is held because it comes again at once, `pardoned` while its failures do not, and `guarded` while
+    anything at all but failures and `down` has to be asked before it is picked.
     """
 
     __slots__ = (
         "accessed",
         "address",
+        "awaited",
         "backup",
         "breaker",
         "checked",
@@ -170,6 +171,7 @@ class Backend:
         self.counts: BackendCounts | None = None  # its times and answers, where they are counted
         self.freed: Callable[[], None] | None = None  # whom to tell that it can take one more
         self.held = False
+        self.awaited = False
         self.pardoned = False
         self.unwell = 0.0
         self.guarded = max_conns > 0

@@ -90,6 +90,12 @@ class Belonging:
         return None if found.covers(exchange.fields.host) else Reply(MISDIRECTED)
 
 
+def only_http1(exchange: Exchange) -> Verdict:
+    """A step: refuse what comes over HTTP/2 to a site that does not speak it (nginx: `http2 off` of a server). A client
+    that has a connection to another site may try this one over the same (RFC 9113 section 9.1.1)."""
+    return Reply(MISDIRECTED) if exchange.downstream.connection.http2 else None
+
+
 class Introducing:
     """A step: tell the backend which certificate the client has shown (RFC 9440), with its `chain` or without."""
 

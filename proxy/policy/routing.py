@@ -7,11 +7,11 @@ names and paths as MEMO holds; the memo is emptied when it is full.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from proxy.exchange import Answers, Composer, Destination, Exchange, Observer, Step
+from proxy.exchange import Route as AnyRoute
 from proxy.http.response import NO_EDITS, HeaderEdits
 from proxy.http.target import host_name
 from proxy.policy.folder import Folder
@@ -29,28 +29,10 @@ NO_LIMIT: Final = 1 << 62  # bytes
 RETRY: Final = Retry()
 
 
-class Route:
+class Route(AnyRoute):
     """What a path means: steps, one destination, observers, and what was settled for it at load."""
 
-    __slots__ = (
-        "answers",
-        "composer",
-        "destination",
-        "edits",
-        "error_logs",
-        "folder",
-        "max_body",
-        "observers",
-        "path",
-        "request_edits",
-        "response_buffering",
-        "retry",
-        "site",
-        "site_name",
-        "steps",
-        "timeouts",
-        "trailers",
-    )
+    __slots__ = ("path",)
 
     def __init__(
         self,
@@ -89,6 +71,25 @@ class Route:
         self.folder = folder
         self.composer = composer
         self.error_logs = error_logs
+
+    def twin(self) -> Route:
+        """Another that is the same in all, until somebody changes it."""
+        made = Route(self.site, self.path, self.destination)
+        made.site_name = self.site_name
+        made.steps = self.steps
+        made.observers = self.observers
+        made.timeouts = self.timeouts
+        made.max_body = self.max_body
+        made.edits = self.edits
+        made.request_edits = self.request_edits
+        made.trailers = self.trailers
+        made.retry = self.retry
+        made.response_buffering = self.response_buffering
+        made.answers = self.answers
+        made.folder = self.folder
+        made.composer = self.composer
+        made.error_logs = self.error_logs
+        return made
 
 
 class Site:
@@ -229,7 +230,7 @@ class Sites:
         def given_up(exchange: Exchange) -> Verdict:
             raise Endless(problem.pattern)
 
-        route = copy.copy(self._default.otherwise)
+        route = self._default.otherwise.twin()
         route.steps = (given_up,)
         return route
 

@@ -5,7 +5,8 @@ checks say so of, or whom another worker keeps out for its failures. When nobody
 ignored: trying is better than refusing, and whom the operator drains or a breaker blocks cannot be asked. When fewer
 than `panic` percent of those who may be asked at all are well, illness is ignored too, and so are this worker's own
 failures, for so many cannot be ill: something else is wrong (Envoy's panic threshold). A backend that has never passed
-a mandatory check gets nothing in any case. Whoever is well again has a tenth of its weight at first and the rest over
+a mandatory check gets nothing in any case, nor does a worker of ours that is dead and comes again, but such a one is
+worth waiting for. Whoever is well again has a tenth of its weight at first and the rest over
 `slow_start` seconds (Envoy's slow start, linear), whichever worker or configuration looks at it then.
 """
 
@@ -22,6 +23,13 @@ UNCHECKED: Final = 0
 WELL: Final = 1
 ILL: Final = 2
 UNPROVEN: Final = 3  # a mandatory check was never passed
+AWAITED: Final = 4  # a worker of our own, which is dead and comes again at once
+KEPT_OUT: Final = {
+    ILL: "its health checks fail",
+    UNPROVEN: "it has not passed its first health check yet",
+    AWAITED: "its worker has died, and comes again",
+}
+ABSENT: Final = (UNPROVEN, AWAITED)  # nobody was ever seen there, or nobody is there now
 
 FINE: Final = 100  # with slow start, weights count in hundredths
 LEAST: Final = 0.1  # share of the weight that a backend begins with
@@ -65,7 +73,7 @@ class Standing:
             said == ILL or (not alone and signs.shunned(now)) for said, signs in zip(health, self.signs, strict=True)
         ]
         able = [
-            not (backend.down or said == UNPROVEN or signs.drained())
+            not (backend.down or said in ABSENT or signs.drained())
             for backend, said, signs in zip(self.backends, health, self.signs, strict=True)
         ]
         sound = [
@@ -77,8 +85,10 @@ class Standing:
         panic = not alone and well * 100 < self.panic * sum(able)
         ignored = panic or not sound
         for place, backend in enumerate(self.backends):
-            unwell = health[place] == UNPROVEN or (ill[place] and not ignored)
-            self._judge(place, backend, now, unwell or self.signs[place].drained(), panic)
+            unwell = health[place] in ABSENT or (ill[place] and not ignored)
+            drained = self.signs[place].drained()
+            backend.awaited = health[place] == AWAITED and not drained
+            self._judge(place, backend, now, unwell or drained, panic)
 
     def _judge(self, place: int, backend: Backend, now: float, held: bool, panic: bool) -> None:
         backend.pardoned = panic

@@ -34,6 +34,7 @@ class Limit:
     """
 
     __slots__ = (
+        "alone",
         "buckets",
         "by_address",
         "charge",
@@ -70,6 +71,7 @@ class Limit:
         self.key = key
         self.leaky = leaky
         self.buckets = buckets
+        self.alone = alone
         self.charge = buckets.charge_alone if alone else buckets.charge
         self.counts = counts
         self.status = status
@@ -106,7 +108,9 @@ class Limit:
 class OneLimit:
     """The limit of a route that has one, as a step: the common case, without the bookkeeping of several."""
 
-    __slots__ = ("_by_address", "_charge", "_clock", "_counts", "_delay", "_key", "_limit", "_limits", "_plain")
+    __slots__ = (
+        "_alone", "_buckets", "_by_address", "_clock", "_counts", "_delay", "_key", "_limit", "_limits", "_plain"
+    )  # fmt: skip
 
     def __init__(self, limit: Limit, clock: Clock, parking: Parking, resume: Resume) -> None:
         self._limit = limit
@@ -114,7 +118,8 @@ class OneLimit:
         self._clock = clock
         self._key = limit.key
         self._by_address = limit.by_address  # the key of an IPv4 client is its address: no need to ask
-        self._charge = limit.charge
+        self._buckets = limit.buckets
+        self._alone = limit.alone
         self._counts = limit.counts
         self._delay = limit.leaky.burst if limit.leaky.delay is None else limit.leaky.delay
         self._plain = limit.headers != "always"
@@ -126,7 +131,8 @@ class OneLimit:
             key = self._key(exchange)
             if not key:
                 return None
-        excess = self._charge(key, int(self._clock.now * 1000))
+        now_ms = int(self._clock.now * 1000)
+        excess = self._buckets.charge_alone(key, now_ms) if self._alone else self._buckets.charge(key, now_ms)
         if 0 <= excess <= self._delay and self._plain:
             self._counts[0] += 1
             exchange.limit_status = "passed"

@@ -27,7 +27,8 @@ class Group:
     """Picks a backend for each attempt, and says what becomes of an exchange when there is none.
 
     `budget` bounds the retries, `parking` is where exchanges pause before one; `queue` is there when a backend has
-    `max_conns`, `fallback` answers when no backend can be picked.
+    `max_conns`, `fallback` answers when no backend can be picked. `seats` is how many backends there are if they are
+    workers of our own, which come again when they die, else 0.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Group:
         "parking",
         "queue",
         "retries",
+        "seats",
         "standing",
     )
 
@@ -53,6 +55,7 @@ class Group:
         self.queue: Queue | None = None
         self.standing: Standing | None = None
         self.fallback: Destination | None = None
+        self.seats = 0
         self.members: Members | None = None  # where servers are names whose addresses come and go
 
     def join(self) -> None:
@@ -72,6 +75,7 @@ class Group:
         self.budget = other.budget
         self.standing = other.standing
         self.fallback = other.fallback
+        self.seats = other.seats
         if self.members is not None:
             self.members.close(other.members)
         self.members = other.members
@@ -134,6 +138,15 @@ class Group:
         seen without picking."""
         return self._may_wait(exchange, pause, pause > 0.0 or self.queue is not None)
 
+    def awaits(self, exchange: Exchange, backend: Backend) -> bool:
+        """Whether an attempt that did not reach a backend was none: that is a worker of our own, and comes again.
+        Nobody else is sent there until the next look at what its supervisor says."""
+        if not self.seats or self.queue is None or exchange.queued >= self.queue.timeout:
+            return False
+        backend.held = backend.awaited = True
+        backend.guard()
+        return True
+
     def serve(self, exchange: Exchange) -> bool:
         """Take an exchange out of the queue and send it, if a backend can take it now or none ever can; False: it waits
         on."""
@@ -184,7 +197,7 @@ class Group:
         while True:
             if backend is None:
                 times += 1
-                if times > len(made) + 1 or len(made) >= exchange.route.retry.attempts:
+                if times > len(made) + 1 or len(made) >= self._attempts(exchange):
                     return self._last_resort(exchange)
             elif backend.breaker is None:
                 exchange.ticket = NO_TICKET
@@ -197,9 +210,11 @@ class Group:
             backend = self.balancer.pick(exchange, [*refused, *(one for one in made if made.count(one) >= times)])
 
     def _last_resort(self, exchange: Exchange) -> Backend | None:
-        """When failures alone keep all out, the one that has rested longest: trying is better than refusing."""
+        """When failures alone keep all out, the one that has rested longest: trying is better than refusing. While
+        somebody is well and merely full, it is not: there is one to wait for."""
         exchange.ticket = NO_TICKET  # else another backend's breaker's
-        if exchange.tried:
+        now, alone = exchange.clock.now, len(self.backends) == 1
+        if exchange.tried or not all(backend.out(now, alone) for backend in self.backends):
             return None
         resting = [
             backend
@@ -209,14 +224,21 @@ class Group:
         return min(resting, key=lambda backend: backend.checked, default=None)
 
     def _may_wait(self, exchange: Exchange, pause: float = 0.0, full: bool = True) -> bool:
-        """Whether a backend could take it in `pause` seconds, or as soon as it is less busy if it may be `full`."""
+        """Whether a backend could take it in `pause` seconds, or as soon as it is less busy if it may be `full`, or
+        there at all."""
         now, tried = exchange.clock.now + pause, exchange.tried
         alone = len(self.backends) == 1
-        again = exchange.route.retry.attempts > len(tried)
+        again = self._attempts(exchange) > len(tried)
+        here = self.queue is not None
         return any(
-            (again or one not in tried) and not one.out(now, alone) and (full or not one.full())
+            (again or one not in tried)
+            and ((here and one.awaited) or (not one.out(now, alone) and (full or not one.full())))
             for one in self.backends
         )
+
+    def _attempts(self, exchange: Exchange) -> int:
+        """How many attempts may be made if not at others; 0: none. Who sits in a seat may be another one by then."""
+        return exchange.route.retry.attempts or self.seats
 
     def turn_away(self, exchange: Exchange, fault: Fault) -> None:
         """There is no backend for it: somebody else answers."""

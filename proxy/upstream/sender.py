@@ -81,7 +81,12 @@ class Sender:
                     self._send(exchange, transport, outgoing)
                 return
             lines = edited_lines(exchange, self.pool.host)
-        transport.write(b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body)))
+        data = b"".join((exchange.line.head, lines, client.identity, exchange.request_id, b"\r\n\r\n", body))
+        outbox = exchange.outbox
+        if outbox is not None and outbox.open and done and exchange.store is None:
+            outbox.put(transport, data)
+        else:
+            transport.write(data)
         if exchange.store is not None:
             self._spare = spare_of(transport)
             self._pouring = exchange.store

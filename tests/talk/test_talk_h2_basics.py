@@ -68,6 +68,56 @@ def test_many_streams_are_answered_as_they_come(door, client):
     assert client.bodies == {1: b"1", 3: b"3", 5: b"5"} and client.ends == {1, 3, 5}
 
 
+def test_requests_that_come_together_are_begun_together(door, client):
+    answer = b"HTTP/1.1 200 OK\r\n%bContent-Length: 1\r\n\r\nx" % DATE
+    for stream in (1, 3, 5):
+        client.ask(stream)
+    for wire in door.backend().wires:
+        wire.heard()
+        wire.says(answer)
+    client.gathers = True
+    for stream in (7, 9, 11):
+        client.ask(stream)
+    client.send(RST, 0, 9, struct.pack(">I", 8))  # taken back before any of them was written
+    client.pours()
+    client.gathers = False
+    assert sorted((wire.gone, bool(wire.told)) for wire in door.backend().wires) == [
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
+    for wire in door.backend().wires:
+        if not wire.gone:
+            wire.says(answer)
+    client.look()
+    assert {7, 11} <= client.ends and 9 not in client.heads
+    client.alive()
+
+
+def test_an_answer_to_a_request_that_is_taken_back_in_the_same_turn(door, client):
+    client.ask()
+    wire = door.backend().wire
+    wire.heard()
+    wire.protocol.data_received(b"HTTP/1.1 200 OK\r\n%bContent-Length: 1\r\n\r\nx" % DATE)
+    client.protocol.data_received(frame(RST, 0, 1, struct.pack(">I", 8)))
+    door.run()
+    assert client.reset(1) is None and not client.heads, "a reset or an answer behind a reset"
+    client.alive()
+
+
+def test_a_client_that_says_no_more_behind_its_requests(door, client):
+    """What was answered by then goes out: by ourselves, or by a backend in the same turn of the loop."""
+    client.ask()
+    backend = door.backend().wire
+    backend.heard()
+    refused = (*GET, ("host", "another"))
+    backend.protocol.data_received(b"HTTP/1.1 200 OK\r\n%bContent-Length: 1\r\n\r\nx" % DATE)
+    client.inbox.append(frame(HEADERS, END | 4, 3, literals(refused)) + frame(PING, 0, 0, b"12345678"))
+    client.hangs_up()
+    assert client.status(1) == 200 and client.bodies[1] == b"x" and client.status(3) == 400
+    assert (PING, ACK, 0, b"12345678") in client.frames and client.gone
+
+
 def test_a_body_of_known_length(door, client):
     client.ask(1, (*POST, ("content-length", "5")), end=False)
     client.give(1, b"he", end=False)

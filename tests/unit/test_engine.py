@@ -21,7 +21,7 @@ class Scene:
     def __init__(self, *steps, method=b"GET"):
         self.told = []
         self.another = self.affordable = True
-        self.is_behind = False
+        self.is_behind = self.awaited = False
         self.clock = Clock(50.0)
         route = Route("s", b"/", self, steps=steps, observers=(lambda exchange: self.told.append("observed"),))
         client = Client(b"1.2.3.4", b"\1\2\3\4", b"http", b"")
@@ -36,6 +36,9 @@ class Scene:
 
     def affords(self, exchange):
         return self.affordable
+
+    def awaits(self, exchange, backend):
+        return self.awaited
 
     def send_again(self, exchange, pause):
         self.told.append("sent" if not pause else ("sent", pause))
@@ -146,6 +149,15 @@ def test_every_fault(fault, method, state):
     assert backend.fails == (1 if fault.health and fault.blame is faults.BACKEND else 0)
     assert backend.failures == backend.fails
     assert scene.exchange.status == (0 if retried else 200 if state == "replied" else fault.status) or retried
+
+
+def test_a_backend_that_comes_again_gets_what_did_not_reach_it():
+    scene = Scene(method=b"POST")
+    scene.awaited, scene.another = True, False
+    backend = scene.attempt()
+    engine.failed(scene.exchange, faults.CONNECT_REFUSED)
+    assert scene.told == ["link aborted", "sent"] and scene.exchange.tried == () and scene.exchange.fresh
+    assert not scene.exchange.finished and backend.settled
 
 
 def test_a_reuse_race_gives_the_backend_another_chance():

@@ -9,6 +9,7 @@ from proxy.clock import Clock, Parking, Wheel
 from proxy.config.model import Model
 from proxy.downstream.h2.counts import KINDS
 from proxy.downstream.h2.counts import WORDS as STREAM_WORDS
+from proxy.downstream.shaken import REASONS
 from proxy.faults import CONNECT_REFUSED
 from proxy.observe.metrics import BUCKET_NAMES, CLASSES, METHOD_NAMES, FaultCounts
 from proxy.shared.arena import Arena, Layout
@@ -84,6 +85,9 @@ def test_everything_that_can_be_written_has_a_cell(place):
         setattr(runtime.ledger.http2, word, 9)
     for kind in KINDS:
         runtime.ledger.http2.flood(kind)
+    runtime.ledger.handshakes.full = runtime.ledger.handshakes.resumed = 9
+    for reason in REASONS:
+        runtime.ledger.handshakes.fail(reason)
     fill(runtime.ledger.lags)
     runtime.ledger.late(0.5)
     fill(runtime.upstreams["app"].queue.waits)

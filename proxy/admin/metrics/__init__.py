@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from proxy.admin.metrics import apps, backends, host, http2, limits, redis, traffic, upstreams
+from proxy.admin.metrics import apps, backends, host, http2, limits, redis, tls, traffic, upstreams
 from proxy.admin.metrics.sums import Sums
 from proxy.admin.standing import Standing
 
@@ -42,6 +42,7 @@ class Arenas(Collector):
         yield from upstreams.families(self.standing, sums)
         yield from limits.families(sums)
         yield from http2.families(sums)
+        yield from tls.families(sums)
         yield from redis.families(sums)
         yield from apps.families(sums)
         yield from host.families(self.standing, sums)

@@ -12,7 +12,7 @@ import struct
 from functools import partial
 from typing import Any, Final
 
-from proxy.downstream.h2.engine import LARGEST_HEAD, LARGEST_WINDOW, Hearer, Make, Terms, goaway
+from proxy.downstream.h2.engine import LARGEST_HEAD, LARGEST_WINDOW, Engine, Hearer, Make, Terms, goaway
 from proxy.http.blocks import lawful
 from proxy.http.streams import Fields
 
@@ -76,10 +76,10 @@ class Waiting:
         self.trailers: Fields | None = None
 
 
-class H2Engine:
+class H2Engine(Engine):
     """One connection."""
 
-    __slots__ = ("_connection", "_extra", "_hearer", "_library", "_waiting", "over")
+    __slots__ = ("_connection", "_extra", "_hearer", "_library", "_waiting")
 
     def __init__(self, hearer: Hearer, terms: Terms, library: Library) -> None:
         self._hearer = hearer
@@ -219,6 +219,10 @@ class H2Engine:
         """Bytes of a response's body that wait here."""
         waiting = self._waiting.get(number)
         return waiting.size if waiting is not None else 0
+
+    def waits(self) -> bool:
+        """Whether bytes of any body wait here."""
+        return any(waiting.size for waiting in self._waiting.values())
 
     def room(self, number: int) -> int:
         """The library looks after that itself."""

@@ -29,6 +29,7 @@ from proxy.downstream.h2.engine import (
     LARGEST_HEAD,
     MOST_FIELDS,
     PROTOCOL_ERROR,
+    Engine,
     Hearer,
     Make,
     Terms,
@@ -49,10 +50,10 @@ EVER: Final = (1 << 31) - 1
 SMALLEST: Final = 65535  # the window that a connection begins with
 
 
-class Ngh2Engine:
+class Ngh2Engine(Engine):
     """One connection."""
 
-    __slots__ = ("_broken", "_connection", "_extra", "_hearer", "_reset", "over")
+    __slots__ = ("_broken", "_connection", "_extra", "_hearer", "_reset")
 
     def __init__(self, hearer: Hearer, terms: Terms) -> None:
         self._hearer = hearer
@@ -64,7 +65,7 @@ class Ngh2Engine:
         self._connection.initiate_connection(terms.settings | {MOST_STREAMS: EVER})
         self._connection.set_local_window_size(max(SMALLEST, terms.together))
         more, fewer = (struct.pack(">HI", MOST_STREAMS, most) for most in (EVER, terms.streams))
-        self._extra = self._connection.data_to_send().replace(more, fewer, 1)  # what goes out first
+        self._extra: bytes = self._connection.data_to_send().replace(more, fewer, 1)  # what goes out first
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -172,6 +173,10 @@ class Ngh2Engine:
             return self._connection.queued_body_size(number)  # type: ignore[no-any-return]
         except NGH2Error:
             return 0
+
+    def waits(self) -> bool:
+        """Whether bytes of any body wait here."""
+        return self._connection.queued_body_size() > 0  # type: ignore[no-any-return]
 
     def room(self, number: int) -> int:
         """Bytes that the client's window of a stream has room for."""

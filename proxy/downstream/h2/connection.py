@@ -29,9 +29,9 @@ from proxy.downstream.leave import LINGER, Leave, reset
 from proxy.downstream.slow import PART
 from proxy.exchange import Exchange
 from proxy.http.gate import FRAME, PREFACE
-from proxy.http.message import NOTHING
-from proxy.http.streams import Fields, fields_of
-from proxy.parties import Client, Connection
+from proxy.http.message import NOTHING, ResponseHead
+from proxy.http.streams import Fields, fields_of, response_fields
+from proxy.parties import Client, Connection, Outbox
 
 if TYPE_CHECKING:
     from proxy.downstream.listener import Listener
@@ -48,7 +48,10 @@ log = logging.getLogger("frontgate")
 class Http2(Outlet):
     """A client connection. It is its own protocol for uvloop; each of its streams is a Downstream."""
 
-    __slots__ = ("_begun", "_come", "_date", "_dated", "_facts", "_last", "_most", "client", "proxied", "requests")
+    __slots__ = (
+        "_begun", "_come", "_date", "_dated", "_facts", "_last", "_latest", "_most", "_outbox", "_whole", "client",
+        "proxied", "requests",
+    )  # fmt: skip
 
     options = OPTIONS
 
@@ -67,6 +70,9 @@ class Http2(Outlet):
         self._facts: Connection | None = None
         self._date = b""
         self._dated: Fields = ()
+        self._outbox = Outbox()  # requests of one read, which are begun together
+        self._latest: ResponseHead | None = None  # of whose fields `_whole` are made, with the date
+        self._whole: Fields = ()
 
     # --- the connection -------------------------------------------------------------------------------------------
 
@@ -97,8 +103,9 @@ class Http2(Outlet):
         self.full.clear()
 
     def eof_received(self) -> bool:
-        """The client sends no more: it is taken as gone."""
+        """The client sends no more: it is taken as gone, behind what it has been answered."""
         self.clock.now = monotonic()
+        self.flush()
         self.close(False)
         return False
 
@@ -132,16 +139,21 @@ class Http2(Outlet):
             self._begun = gate.since
             self._midway = gate.since + self.listener.timeouts.client_header
             self.due = min(self.due, self._midway)
-        self._feeding = True
-        if gate.wide:
-            self._widened(data, gate.wide)
-        else:
-            self.engine.feed(data)
-        self._feeding = False
+        self._feeding = self._outbox.open = True
+        try:
+            if gate.wide:
+                self._widened(data, gate.wide)
+            else:
+                self.engine.feed(data)
+        finally:
+            self._feeding = False
+            self._outbox.send()
         if gate.flood:
             self._end(ENHANCE_YOUR_CALM)
-        else:
+        elif self.engine.over:
             self.flush()
+        else:
+            self.flush_soon()
 
     def _widened(self, data: bytes, wide: list[tuple[int, int, int]]) -> None:
         """Feed what may open windows too wide: that is an error of the stream alone (RFC 9113 section 6.9.1)."""
@@ -203,6 +215,7 @@ class Http2(Outlet):
         exchange = Exchange(stream, self.client, head.line, head.fields, self.clock, route)
         exchange.fault = head.fault
         exchange.request_id = head.fields.request_id or next(listener.ids)
+        exchange.outbox = self._outbox
         if self.client.trusted:
             exchange.client = listener.believe(self.client, head.fields)
         if self.requests >= listener.most_requests:
@@ -240,6 +253,7 @@ class Http2(Outlet):
         self._closing.pop(number, None)
         self._lingering.pop(number, None)
         self._unread.pop(number, None)
+        self.withdraw(number)
         if not ours:
             self.counts.resets_client += 1
         elif number not in self._gate.spared:
@@ -266,12 +280,16 @@ class Http2(Outlet):
         known.keeps = not self._leaving
         return known
 
-    def dated(self) -> Fields:
-        """The Date field of this second."""
+    def dated(self, head: ResponseHead) -> Fields:
+        """The fields of a head without a Date, and the Date field of this second."""
         if self._date is not self.clock.date:
             self._date = self.clock.date
             self._dated = fields_of(self._date)
-        return self._dated
+            self._latest = None
+        if self._latest is not head:
+            self._latest = head
+            self._whole = response_fields(head) + self._dated
+        return self._whole
 
     def taken(self, number: int, size: int) -> None:
         """So many bytes of a body are not here any more."""
@@ -314,7 +332,7 @@ class Http2(Outlet):
             return
         if not self._leaving:
             self.engine.leave(NO_ERROR, self._last)
-            self.flush()
+        self.flush()
         self.close(False)
 
     def drain(self) -> None:

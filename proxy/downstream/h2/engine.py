@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from proxy.http.gate import GOAWAY
 from proxy.http.streams import Fields
@@ -58,59 +58,84 @@ def goaway(code: int, last: int, words: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + bytes((GOAWAY, 0, 0, 0, 0, 0)) + payload
 
 
-class Hearer(Protocol):
-    """Who is told of what the client sends, while it is fed."""
+class Hearer:
+    """Who is told of what the client sends, while it is fed. A class and no Protocol, as is Engine: compiled, calls
+    between the two are then calls of C."""
+
+    __slots__ = ()
 
     def asked(self, number: int, fields: Fields, end: bool) -> None:
         """A request has begun on a stream; `end`: it has no body."""
+        raise NotImplementedError
 
     def came(self, number: int, data: bytes, end: bool) -> None:
         """More of its body."""
+        raise NotImplementedError
 
     def trailed(self, number: int, fields: Fields) -> None:
         """Its trailers, and its end."""
+        raise NotImplementedError
 
     def gone(self, number: int, code: int, ours: bool) -> None:
         """A stream was reset, by the client or by `ours`, for what the client did or because it was asked for."""
+        raise NotImplementedError
 
     def agreed(self) -> None:
         """The client has acknowledged our settings."""
+        raise NotImplementedError
 
 
-class Engine(Protocol):
+class Engine:
     """One connection. `over`: nothing that comes is read any more, and it ends behind what is to be sent."""
+
+    __slots__ = ("over",)
 
     over: bool
 
     def feed(self, data: bytes) -> None:
         """Bytes from the client; tells its Hearer of what is in them."""
+        raise NotImplementedError
 
     def output(self, most: int) -> bytes:
         """What is to be sent next, about so much; b"" when nothing is, or when the client's windows are closed."""
+        raise NotImplementedError
 
     def head(self, number: int, fields: Fields, end: bool) -> None:
         """Send the head of a response."""
+        raise NotImplementedError
 
     def interim(self, number: int, fields: Fields) -> None:
         """Send a 1xx response."""
+        raise NotImplementedError
 
     def body(self, number: int, data: bytes, end: bool) -> None:
         """Send more of its body."""
+        raise NotImplementedError
 
     def trailers(self, number: int, fields: Fields) -> None:
         """Send its trailers, and its end."""
+        raise NotImplementedError
 
     def reset(self, number: int, code: int) -> None:
         """Break a stream off."""
+        raise NotImplementedError
 
     def taken(self, number: int, size: int) -> None:
         """So many bytes of a request's body are not here any more: as many more may come."""
+        raise NotImplementedError
 
     def queued(self, number: int) -> int:
         """Bytes of a response's body that wait here."""
+        raise NotImplementedError
+
+    def waits(self) -> bool:
+        """Whether bytes of any body wait here."""
+        raise NotImplementedError
 
     def room(self, number: int) -> int:
         """Bytes of a response's body that the client's window of a stream has room for; -1: that is not known here."""
+        raise NotImplementedError
 
     def leave(self, code: int, last: int, words: bytes = b"") -> None:
         """Tell the client (GOAWAY) that no stream behind `last` is served."""
+        raise NotImplementedError

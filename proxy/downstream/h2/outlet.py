@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from proxy.clock import NEVER
 from proxy.downstream.h2.counts import StreamCounts
-from proxy.downstream.h2.engine import CANCEL, NO_ERROR, Engine, Terms
+from proxy.downstream.h2.engine import CANCEL, NO_ERROR, Engine, Hearer, Terms
 from proxy.downstream.leave import LINGER, LONGEST
 from proxy.downstream.slow import LOOK, PART, enough
 from proxy.http.gate import Gate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.downstream.h2.sending import Sending
     from proxy.downstream.h2.stream import Stream
     from proxy.downstream.listener import Listener
+    from proxy.http.streams import Fields
 
 
 class Lingering:
@@ -46,12 +47,13 @@ class Unread:
         self.most = now + LONGEST
 
 
-class Outlet:
+class Outlet(Hearer):
     """What a connection is to its streams. `full` are those whose clients do not keep up."""
 
     __slots__ = (
-        "_agree", "_blocked", "_closing", "_farewell", "_feeding", "_gate", "_leaving", "_lingering", "_midway",
-        "_rest", "_soon", "_streams", "_unread", "clock", "counts", "due", "engine", "full", "listener", "transport"
+        "_agree", "_answers", "_blocked", "_closing", "_farewell", "_feeding", "_gate", "_leaving", "_lingering",
+        "_midway", "_rest", "_soon", "_streams", "_unread", "clock", "counts", "due", "engine", "full", "listener",
+        "transport"
     )  # fmt: skip
 
     engine: Engine
@@ -66,6 +68,7 @@ class Outlet:
         self._streams: dict[int, Stream] = {}
         self._closing: dict[int, int] = {}  # streams that are over, and how they are reset when all of them is out
         self._lingering: dict[int, Lingering] = {}  # of these, those that wait for their clients
+        self._answers: list[tuple[int, Fields, bytes]] = []  # whole ones, for the engine at the end of this turn
         self._unread: dict[int, Unread] = {}  # streams that are answered, and whose clients still send
         self._gate = Gate(self.clock.now, terms.control, terms.resets)
         self._leaving = False  # the client knows that we go
@@ -98,7 +101,8 @@ class Outlet:
 
     def forget(self, stream: Stream, code: int) -> None:
         """A stream is over; reset it with `code` when all is out, if that is one (-1: none)."""
-        self.full.discard(stream)
+        if self.full:
+            self.full.discard(stream)
         if self._streams.pop(stream.number, None) is None or self.transport is None:
             return
         if not stream.closed:
@@ -109,6 +113,27 @@ class Outlet:
             self._rest = self.clock.now + self.listener.timeouts.client_idle
             self.due = self.next_due()
         self.flush_soon()
+
+    def answer(self, number: int, fields: Fields, body: bytes) -> None:
+        """Send a whole answer, with the others of this turn: so the engine's code and memory are fetched once for all
+        of them."""
+        self._answers.append((number, fields, body))
+        self.flush_soon()
+
+    def withdraw(self, number: int) -> None:
+        """A stream is broken off: an answer that waits is not for the engine any more, or there would be a reset behind
+        the client's own (RFC 9113 section 5.4.2)."""
+        if self._answers:
+            self._answers = [answer for answer in self._answers if answer[0] != number]
+
+    def _hand_over(self) -> None:
+        """Give the engine the answers of this turn."""
+        engine = self.engine
+        answers, self._answers = self._answers, []
+        for number, fields, body in answers:
+            engine.head(number, fields, not body)
+            if body:
+                engine.body(number, body, True)
 
     def flush_soon(self) -> None:
         """Send what there is at the end of this turn of the loop."""
@@ -125,6 +150,8 @@ class Outlet:
         transport, engine = self.transport, self.engine
         if transport is None or transport.is_closing():
             return
+        if self._answers:
+            self._hand_over()
         while not self._blocked:
             if transport.get_write_buffer_size() > PART:  # it says that it is full not before the turn is over
                 self.flush_soon()
@@ -149,13 +176,15 @@ class Outlet:
         """Streams that are over: what becomes of them depends on whether all of them is out."""
         closing, self._closing = self._closing, {}
         wanted = False
+        waits = self._blocked or self.engine.waits()
         for number, code in closing.items():
-            if self._blocked or self.engine.queued(number):
+            if waits and (self._blocked or self.engine.queued(number)):
                 self._closing[number] = code
                 if number not in self._lingering:
                     self._linger(number)
                 continue
-            self._lingering.pop(number, None)
+            if self._lingering:
+                self._lingering.pop(number, None)
             if code == NO_ERROR:
                 self._unread[number] = one = Unread(self.clock.now)
                 self.due = min(self.due, one.until)

@@ -6,7 +6,7 @@ of the next. How an answer goes out is its base's affair.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy import engine, faults
 from proxy.clock import NEVER
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.http.streams import Fields
 
 CONTINUE = ((b":status", b"100"),)
+SMALL: Final = 16384  # bytes of an answer that is handed to the engine with others
 
 
 class Stream(Sending):
@@ -170,13 +171,15 @@ class Stream(Sending):
         exchange.replied = True
         exchange.body_out = len(body)
         self._live = head.live
-        fields = response_fields(head)
-        if exchange.extra_fields or not head.dated:
+        fields = response_fields(head) if head.dated else self._http2.dated(head)
+        if exchange.extra_fields:
             fields += fields_of(exchange.extra_fields)
-            if not head.dated:
-                fields += self._http2.dated()
         if exchange.line.method == b"HEAD" and end:
             body = b""
+        if end and len(body) <= SMALL:
+            self._over = True
+            self._http2.answer(self.number, fields, body)
+            return
         self._over = end and not body
         self._http2.engine.head(self.number, fields, self._over)
         if body:

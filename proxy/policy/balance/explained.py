@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from proxy.policy.standing import ILL, UNPROVEN
+from proxy.policy.standing import KEPT_OUT
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -141,8 +141,8 @@ def held(backend: Backend, now: float) -> tuple[str, str]:
     signs = standing.signs[standing.backends.index(backend)]
     if signs.drained():
         return "draining", "it is drained or disabled"
-    if signs.health() in (ILL, UNPROVEN):
-        return "down", "its health checks fail" if signs.health() == ILL else "it has not passed a health check yet"
+    if (health := signs.health()) in KEPT_OUT:
+        return "down", KEPT_OUT[health]
     if signs.shunned(now):
         return "out", "another worker leaves it alone for its failures"
     return "held", "it was kept out a moment ago"

@@ -16,6 +16,7 @@ from proxy.admin.metrics.sums import Sums
 from proxy.admin.standing import Standing
 from proxy.config.model import Model
 from proxy.downstream.h2.counts import COUNTED
+from proxy.downstream.shaken import COUNTED as HANDSHAKES
 from proxy.policy.breaker import OPEN
 from proxy.policy.counts import BUCKET_NAMES
 from proxy.policy.seats import BROKEN, OF_ALL, SERVING, WORDS
@@ -150,6 +151,15 @@ def test_http2_is_counted():
     found = samples(place)
     assert found["frontgate_http2_streams_total",] == found["frontgate_http2_resets_total", "by=client"] == 3
     assert found["frontgate_http2_floods_total", "kind=reset"] == 3
+
+
+def test_handshakes_are_shown_by_kind_and_reason():
+    place, arena = filled([("tls", word) for word in HANDSHAKES])
+    for number, word in enumerate(HANDSHAKES):
+        put(arena, number, "tls", word)
+    found = samples(place)
+    assert found["frontgate_tls_handshakes_total", "kind=resumed"] == 1
+    assert found["frontgate_tls_handshake_failures_total", "reason=tls"] == len(HANDSHAKES) - 1
 
 
 @pytest.mark.debian

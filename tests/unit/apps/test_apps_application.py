@@ -32,7 +32,7 @@ class Acted(Application):
         self.started: list[int] = []
         self.tried: list[str] = []
 
-    async def _start(self, number):
+    async def _start(self, number, awaited=False):
         self.started.append(number)
         self._write("generation", self._generation() + 1)
         one = SimpleNamespace(seat=number, generation=self._generation(), leaving=False, alive=True, ready_at=1.0)

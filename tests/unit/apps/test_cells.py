@@ -12,7 +12,7 @@ from proxy.apps.standing import apps, serving, vacant
 from proxy.config.app import seat
 from proxy.config.model import Model
 from proxy.policy import seats
-from proxy.policy.standing import UNPROVEN, WELL
+from proxy.policy.standing import AWAITED, UNPROVEN, WELL
 from proxy.shared.arena import Arena, Layout, SignCells
 from proxy.shared.memory import Memory
 
@@ -50,6 +50,8 @@ def test_the_doors_workers_see_what_the_supervisor_says(arena):
     assert signs(arena, 0).drained()
     one.shut()
     assert (signs(arena, 0).health(), signs(arena, 0).drained(), one.is_open()) == (UNPROVEN, False, False)
+    one.shut(awaited=True)
+    assert (signs(arena, 0).health(), one.is_open()) == (AWAITED, False)
 
 
 def test_an_operators_drain_is_another_one(arena):

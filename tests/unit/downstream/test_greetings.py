@@ -359,6 +359,19 @@ def test_where_backends_are_told_the_chain_nothing_is_resumed(tmp_path):
         assert not shake(one, "a.test", session, client)[1].session_reused
 
 
+@pytest.mark.parametrize("plain", ["off", "leaf"])
+def test_where_they_are_told_the_chain_no_session_of_a_like_site_is_resumed(tmp_path, plain):
+    files = pair(tmp_path, "a")
+    asks = {"verify": "require", "client_ca": authority(tmp_path)}
+    told, other = ({**files, "tls": {**asks, "client_cert": word}} for word in ("chain", plain))
+    for sites in ({"a": told, "b": other}, {"b": other, "a": told}):  # whose context a listener begins from
+        one = listener(**sites)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            client = caller(AUTHORITY.issue_cert("me"), minimum_version=version, maximum_version=version)
+            session = shake(one, "b.test", client=client)[0].session
+            assert not shake(one, "a.test", session, client)[1].session_reused
+
+
 def test_backends_are_told_of_a_certificate_that_is_sound_with_what_lies_between_it_and_the_root(tmp_path):
     between = AUTHORITY.create_child_ca()
     known, stranger = between.issue_cert("me"), STRANGER.issue_cert("me")

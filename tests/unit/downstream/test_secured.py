@@ -188,6 +188,52 @@ def test_one_side_can_end_before_the_other():
     over(talk)
 
 
+class Reluctant:
+    """OpenSSL's connection whose farewell the kernel does not take at first."""
+
+    def __init__(self, tls):
+        self._tls, self.refuses = tls, True
+
+    def shutdown(self):
+        if self.refuses:
+            raise ssl.SSLWantWriteError
+        self._tls.shutdown()
+
+
+def full(transport):
+    """Have the kernel take no farewell, from now on."""
+    transport._tls, transport._inner = Reluctant(transport._tls), 0
+    return transport._tls
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_farewell_waits_until_the_kernel_takes_it(half):
+    async def talk(transport, protocol, peer):
+        transport.write(b"the answer")
+        tls = full(transport)
+        (transport.write_eof if half else transport.close)()
+        assert transport.get_write_buffer_size() == 1
+        await asyncio.sleep(0.01)
+        assert transport.get_write_buffer_size() == 1 and not protocol.told
+        tls.refuses = False
+        peer.suppress_ragged_eofs = False
+        assert await behind(read_all, peer) == b"the answer"  # and no SSLEOFError
+        assert transport.get_write_buffer_size() == 0 and transport.is_closing() is not half
+
+    over(talk)
+
+
+def test_a_farewell_that_nobody_takes_ends_with_the_connection():
+    async def talk(transport, protocol, peer):
+        full(transport)
+        transport.close()
+        transport.abort()
+        await protocol.lost.wait()
+        assert transport.get_write_buffer_size() == 0
+
+    over(talk)
+
+
 def test_a_client_that_goes_without_a_farewell_has_ended_too():
     async def talk(transport, protocol, peer):
         peer.sendall(b"last words")
@@ -300,7 +346,7 @@ def test_who_takes_no_answers_of_openssl_is_not_read_again_and_again():
     own.setblocking(False)
 
     async def main():
-        protocol, wire = Listening(), type("Of", (), {"_sslobj": Answering(own)})()
+        protocol, wire = Listening(), type("Of", (), {"_sslobj": Answering(own), "plain": True})()
         with contextlib.suppress(BlockingIOError):
             while True:
                 own.send(bytes(65536))

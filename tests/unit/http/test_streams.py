@@ -33,6 +33,8 @@ def test_a_head_is_remembered_with_its_kind_of_body(reader):
     assert not whole.fields.chunked and streaming.fields.chunked
     assert b"Transfer-Encoding: chunked\r\n" in streaming.fields.forward
     assert streaming.fields.get(b"transfer-encoding") is None, "the client has not said that"
+    assert [reader.read(GET, True) for _ in range(3)] == [reader.read((*GET,), True)] * 3
+    assert reader.read(GET, False) is not reader.read(GET, True) is not reader.read(POST, True) is whole
 
 
 def test_8_1_1_a_length_that_is_none_is_answered(reader):

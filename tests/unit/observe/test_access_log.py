@@ -95,6 +95,7 @@ def test_json():
     found = json.loads(logged(lambda file: JsonLog(file.write, clock()), one))
     assert found["remote_addr"] == "192.0.2.7" and found["target"] == "/a?b=c" and found["site"] == "shop"
     assert found["request_time"] == 1.5 and found["connect_time"] == 0.25 and found["header_time"] == 0.25
+    assert found["attempt_time"] == 1.25
     assert found["backend"] == "10.0.0.1:1" and found["attempts"] == ["10.0.0.1:1"] and found["fault"] == "truncated"
     assert found["bytes_in"] == 3 and found["bytes_out"] == 5 and found["scheme"] == "https"
 

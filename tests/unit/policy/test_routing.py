@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.exchange import Route as AnyRoute
 from proxy.policy.locations import PREFIX, Location
-from proxy.policy.routing import MEMO, Route, Site, Sites
+from proxy.policy.routing import MEMO, Route, Site, Sites, only_internal
 
 
 def site(name, *names, paths=(b"/",)):
@@ -76,3 +77,13 @@ def test_memos_are_bounded_in_number_and_bytes():
     for memo in (sites._memo, sites.site(None)._memo):
         assert len(memo) <= MEMO
         assert sum(len(key) for key in memo if key) < 2 << 20
+
+
+def test_a_twin_is_the_same_in_all_and_changes_alone():
+    own = Route("one", b"/a", None, steps=(only_internal,), max_body=7, trailers=True, response_buffering=False)
+    own.site_name, own.error_logs = b"a.example.com", ["a"]
+    twin = own.twin()
+    for name in (*AnyRoute.__slots__, *Route.__slots__):
+        assert getattr(twin, name) is getattr(own, name), name
+    twin.steps = ()
+    assert own.steps == (only_internal,)

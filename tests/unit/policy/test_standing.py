@@ -6,7 +6,7 @@ import pytest
 
 from proxy.policy.backend import Backend
 from proxy.policy.breaker import Breaker, LocalRecord, Settings
-from proxy.policy.standing import FINE, ILL, UNCHECKED, UNPROVEN, WELL, Standing
+from proxy.policy.standing import AWAITED, FINE, ILL, UNCHECKED, UNPROVEN, WELL, Standing
 
 CONFIGURED = {"weight": 1, "max_fails": 1, "fail_timeout": 5.0, "max_conns": 0, "backup": False, "down": False}
 
@@ -53,6 +53,8 @@ def held(*signs, panic=0):
         ([Signs(ILL)], []),
         ([Signs(UNPROVEN), Signs(UNPROVEN)], [0, 1]),  # but nobody is tried who was never well
         ([Signs(UNPROVEN), Signs(ILL)], [0]),
+        ([Signs(AWAITED), Signs(AWAITED)], [0, 1]),
+        ([Signs(AWAITED), Signs(ILL)], [0]),
         ([Signs(drained=True)], [0]),
         ([Signs(drained=True), Signs(ILL)], [0]),  # whoever can be asked at all is asked
         ([Signs(drained=True), Signs(shunned=True)], [0]),
@@ -61,6 +63,17 @@ def held(*signs, panic=0):
 )
 def test_who_is_held(signs, expected):
     assert held(*signs) == expected
+
+
+def test_who_is_awaited():
+    signs = [Signs(AWAITED), Signs(AWAITED, drained=True), Signs(UNPROVEN), Signs(WELL)]
+    backends = [Backend(str(place)) for place in range(len(signs))]
+    standing = Standing(backends, signs, 0, 0.0)
+    standing.look(10.0)
+    assert [backend.awaited for backend in backends] == [True, False, False, False]
+    signs[0].said = WELL
+    standing.look(10.1)
+    assert not backends[0].awaited and not backends[0].held
 
 
 def test_panic():

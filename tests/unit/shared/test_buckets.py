@@ -191,3 +191,13 @@ def test_a_hash_that_only_looks_like_one_across_two_is_passed_over():
 def test_too_little_memory_is_refused():
     with pytest.raises(ValueError, match="a limit needs at least"):
         zone(size=HEAD + STRIPE_SIZE)
+
+
+def test_a_key_that_had_to_go_is_not_charged_in_the_place_of_another():
+    buckets = zone(size=HEAD + STRIPE_SIZE + 2 * SET_SIZE, rate=1, burst=5_000)
+    charge = buckets.charge_alone
+    assert [charge(b"old", 0), charge(b"old", 0), charge(b"old", 0)] == [0, 1_000, 2_000]
+    for number in range(16):  # all of them younger: the old one has to go
+        assert charge(b"%d" % number, 100 + number) == 0
+    assert charge(b"old", 200) == 0, "what another has used up"
+    assert charge(b"15", 200) == 1_000

@@ -271,6 +271,24 @@ def test_when_failures_keep_all_out_whoever_waits_is_tried_where_a_place_is_free
     assert stage.lent[-1] == (waiting, "a")
 
 
+@pytest.mark.parametrize("queue", [True, False])
+def test_who_rests_is_not_tried_while_somebody_is_well_and_merely_full(scene, queue):
+    stage = scene(queue=queue)
+    dead, well = stage.backends
+    first = stage.send()
+    stage.settle(first, failed=True)
+    assert dead.resting(stage.clock.now)
+    second = stage.send()
+    third = stage.send()
+    assert stage.lent[1:] == [(second, well.address)], "the dead one was asked, though one could wait for the other"
+    if queue:
+        stage.settle(second)
+        stage.group.tick(stage.clock.now)
+        assert stage.lent[2:] == [(third, well.address)] and not stage.failed
+    else:
+        assert [fault for _, fault in stage.failed] == [faults.NO_BACKEND]
+
+
 def test_too_many_and_too_long(scene):
     stage = scene(None, size=1)
     stage.send()
@@ -286,3 +304,79 @@ def test_without_a_queue_the_answer_comes_at_once(scene):
     stage = scene(None, queue=False)
     stage.send()
     assert stage.failed == [(stage.send(), faults.NO_BACKEND)]
+
+
+# --- workers of our own, which come again -----------------------------------------------------------------------------
+
+
+def awaited(stage):
+    """All workers are dead, and come again."""
+    stage.group.seats = len(stage.backends)
+    for backend in stage.backends:
+        backend.held = backend.awaited = True
+        backend.guard()
+
+
+def come(backend):
+    """One is there again."""
+    backend.held = backend.awaited = False
+    backend.guard()
+
+
+def test_workers_that_come_again_are_waited_for(scene):
+    stage = scene()
+    awaited(stage)
+    waiting, other = stage.send(), stage.send()
+    assert waiting.queue is other.queue is stage.group.queue and not stage.failed
+    come(stage.backends[1])
+    stage.group.tick(101.0)
+    assert stage.lent == [(waiting, "b")] and other.queue is not None
+    come(stage.backends[0])
+    stage.group.tick(101.1)
+    assert stage.lent[-1] == (other, "a")
+
+
+def test_workers_that_do_not_come_again_are_not_waited_for_any_more(scene):
+    stage = scene()
+    awaited(stage)
+    waiting = stage.send()
+    for backend in stage.backends:
+        backend.awaited = False
+    stage.group.tick(101.0)
+    assert stage.failed == [(waiting, faults.NO_BACKEND)]
+
+
+def test_they_are_waited_for_as_long_as_the_queue_says_and_where_there_is_one(scene):
+    stage = scene()
+    awaited(stage)
+    waiting = stage.send()
+    stage.group.tick(105.0)
+    assert stage.failed == [(waiting, faults.QUEUE_TIMEOUT)]
+    stage = scene(queue=False)
+    awaited(stage)
+    assert stage.failed == [(stage.send(), faults.NO_BACKEND)]
+
+
+def test_who_sat_in_a_seat_may_be_another_one_by_now(scene):
+    stage = scene()
+    awaited(stage)
+    again = Asking(stage)
+    again.tried = (stage.backends[0],)
+    stage.backends[1].awaited = False  # the seat that is free
+    assert stage.group.has_another(again)
+    stage.group.send_again(again, 0.0)
+    come(stage.backends[0])
+    stage.group.tick(101.0)
+    assert stage.lent == [(again, "a")] and again.tried == (stage.backends[0],) * 2
+    assert not stage.group.has_another(again)  # it has had as many attempts as there are seats
+
+
+def test_a_worker_that_cannot_be_reached_is_left_alone_until_the_next_look(scene):
+    stage = scene()
+    asking = stage.send()
+    assert not stage.group.awaits(asking, stage.backends[0])  # it is none of ours
+    stage.group.seats = 2
+    assert stage.group.awaits(asking, stage.backends[0])
+    assert stage.backends[0].awaited and stage.backends[0].out(100.0) and stage.backends[0].guarded
+    asking.queued = 5.0
+    assert not stage.group.awaits(asking, stage.backends[1])
