@@ -61,7 +61,7 @@ class BackendMaker:
         elif backend.pool.resolver is not None:
             backend.pool.resolver.valid = self.table.resolve
         self.configure(backend, server)
-        backend.counted = self.table.balance in catalog.LOAD_AWARE or server.max_conns > 0
+        backend.counted = catalog.counts_in_flight(self.table) or server.max_conns > 0
         self.ledger.in_flight(self.name, backend)
         return backend
 

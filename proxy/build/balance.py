@@ -6,11 +6,15 @@ goes on with what the one of before has learned, if it is of the same kind.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from random import Random
+from traceback import extract_tb
+from typing import Final
 
 from proxy import catalog
 from proxy.build.place import Place
+from proxy.clock import Clock
 from proxy.config.balance import Sticky as StickyTable
 from proxy.config.upstream import Server, Upstream
 from proxy.policy.backend import Backend
@@ -20,6 +24,9 @@ from proxy.policy.balance.strategy import Strategy
 from proxy.policy.template import Vocabulary
 from proxy.shared.sessions import Sessions
 
+log = logging.getLogger("frontgate")
+
+COMPLAIN_EVERY: Final = 60.0  # seconds
 ZONE = "sticky:{}"  # name of an upstream's sessions among the shared memories
 
 
@@ -27,7 +34,8 @@ def strategy(
     name: str, table: Upstream, backends: Sequence[Backend], place: Place, vocabulary: Vocabulary, before: object = None
 ) -> Strategy:
     """What picks for an upstream; `before` is what did until now. ValueError with a sentence."""
-    base = catalog.BALANCE[table.balance](catalog.Wanted(backends, place.clock, Random(), table, vocabulary.template))
+    wrong = Complaints(table.balance, place.clock)
+    base = catalog.made(catalog.Wanted(backends, place.clock, Random(), table, vocabulary.template, wrong))
     adopt = getattr(base, "adopt", None)
     former = before.base if isinstance(before, Sticky) else before
     if adopt is not None and type(former) is type(base):
@@ -35,6 +43,28 @@ def strategy(
     if table.sticky is None:
         return base
     return _sticky(name, table.sticky, base, backends, place, vocabulary)
+
+
+class Complaints:
+    """Logs what a strategy of one's own does wrong, once in a while: it may do it at every request."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.clock = clock
+        self.next = 0.0
+        self.number = 0  # since the last line
+
+    def __call__(self, error: Exception) -> None:
+        """It has done something wrong."""
+        self.number += 1
+        if self.clock.now < self.next:
+            return
+        self.next = self.clock.now + COMPLAIN_EVERY
+        place = extract_tb(error.__traceback__)[-1:]
+        where = f" in {place[0].filename}:{place[0].lineno}" if place else ""
+        text = "balance = %s failed %d times, and round_robin picked: %s%s: %s"
+        log.error(text, self.name, self.number, type(error).__name__, where, error)
+        self.number = 0
 
 
 def _sticky(

@@ -54,7 +54,7 @@ class Upstreams:
             if upstream.unavailable == 502:
                 self._built[name].fallback = Unlive(name)
             if upstream.fallback is not None:
-                self._built[name].fallback = _fallback(upstream.fallback, self.groups)
+                self._built[name].fallback = fallback(upstream.fallback, self.groups)
 
     @property
     def backends(self) -> set[Backend]:
@@ -131,6 +131,7 @@ def _group(name: str, model: Model, place: Place, ledger: Ledger, living: Living
     group = Group(name, backends, RoundRobin(backends, place.clock), place.parking)  # `balance` gives it its own
     group.budget = Budget(upstream.retry.budget, upstream.retry.floor)
     group.members = members
+    group.seats = len(backends) if name in model.app else 0
     group.standing = standing(name, upstream, backends, place)
     if upstream.queue.size and any(server.max_conns for server in upstream.servers):
         heads = HeadCells(place.arena, place.row, ("upstream", name))
@@ -140,7 +141,8 @@ def _group(name: str, model: Model, place: Place, ledger: Ledger, living: Living
     return group
 
 
-def _fallback(table: Fallback, found: Mapping[str, Group]) -> Destination:
+def fallback(table: Fallback, found: Mapping[str, Group]) -> Destination:
+    """Who answers when no server can be picked."""
     if table.upstream is not None:
         return found[table.upstream]
     body, kind = table.body.encode(), b"text/plain; charset=utf-8"

@@ -30,11 +30,13 @@ _IMPORT: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.\w+)*(?
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 # What the upstream of an app is like, unless [upstream.NAME] says otherwise. Whether a worker is well is known: it is a
-# child. So its failures do not count against it, as they would against a stranger.
+# child. So its failures do not count against it, as they would against a stranger. A request whose worker died is not
+# given to the next at once: whatever has killed one may be about to kill all, and who comes again is waited for.
 _UPSTREAM: Final[Mapping[str, Any]] = {
     "balance": "least_conn",
     "max_fails": 0,
     "keepalive_timeout": IDLE,
+    "retry": {"base": 0.2, "jitter": 0.0, "floor": 100},
     "queue": {"size": 1000, "timeout": 30.0},
 }
 

@@ -5,14 +5,32 @@ Rules: pure. Texts with $variables are plain strings here; they become templates
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from proxy.config import words
 from proxy.config.table import Table
 
-Balance = Literal["round_robin", "least_conn", "ip_hash", "hash", "random", "random_two", "least_time", "peak_ewma"]
+NAMES: Final = (
+    "round_robin", "least_conn", "ip_hash", "hash", "random", "random_two", "least_time", "peak_ewma",
+)  # fmt: skip
+OWN: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.\w+)*")
+
+
+def strategy(value: str) -> str:
+    """The name of a strategy, or of a factory that makes one of one's own."""
+    if value not in NAMES and not OWN.fullmatch(value):
+        known = ", ".join(f"'{name}'" for name in NAMES)
+        said = {"expected": f"{known} or 'package.module:factory'", "known": NAMES}
+        raise PydanticCustomError("literal_error", "Input should be {expected}", said)
+    return value
+
+
+_SCHEMA: Final = {"anyOf": [{"enum": list(NAMES), "type": "string"}, {"type": "string", "pattern": "^[^:]+:[^:]+$"}]}
+Balance = Annotated[str, AfterValidator(strategy), WithJsonSchema(_SCHEMA)]
 
 
 class Learn(Table):

@@ -26,6 +26,8 @@ def findings(upstream: Upstream) -> Iterator[Found]:
         yield ("balance",), 'a hash needs something to go by: add hash = "$request_uri"'
     if upstream.balance != "hash" and (upstream.hash or upstream.consistent):
         yield ("hash",) if upstream.hash else ("consistent",), 'hash and consistent go with balance = "hash" only'
+    if upstream.balance_from is not None and ":" not in upstream.balance:
+        yield ("balance_from",), 'balance_from goes with a balance of one\'s own only, "package.module:factory"'
     if upstream.inflight and upstream.balance != "least_time":
         yield ("inflight",), 'inflight goes with balance = "least_time" only'
     if upstream.sticky is not None:

@@ -56,7 +56,7 @@ def sentence(error: ErrorDetails, tables: Mapping[str, Any]) -> str:
         return f"{_shown(where[-1])} {remedy}"
     where = _written(tables, where)
     if error["type"] == "literal_error" and isinstance(error["input"], str):
-        known = _choices(where)
+        known = error.get("ctx", {}).get("known") or _choices(where)
         near = nearest(error["input"], known) if known else ""
         remedy += f" (got {_shown(error['input'])}){near if near.startswith('; did') else ''}"
         return f"{_label(where)} {remedy}"

@@ -193,6 +193,7 @@ def _make_absolute(tables: dict[str, Any], folder: Path) -> None:
         _change(listener, "address", folder, _absolute_socket)
     for upstream in _items(tables.get("upstream")):
         servers = upstream.get("servers") if isinstance(upstream, dict) else None
+        _own(upstream, folder)
         _tls(upstream.get("tls") if isinstance(upstream, dict) else None, folder)
         for index, server in enumerate(servers if isinstance(servers, list) else ()):
             _change(server, "address", folder, _absolute_socket)
@@ -216,6 +217,13 @@ def _app(table: object, folder: Path) -> None:
     for key in ("env_files", "reload_dirs"):
         for index, _ in enumerate(_list(table, key)):
             _change(_list(table, key), index, folder, _absolute)
+
+
+def _own(table: object, folder: Path) -> None:
+    """Make the folder of a strategy of one's own absolute; it is the file's, if nothing else is said."""
+    if isinstance(table, dict) and ":" in str(table.get("balance")):
+        table.setdefault("balance_from", ".")
+    _change(table, "balance_from", folder, _absolute)
 
 
 def _tls(table: object, folder: Path) -> None:

@@ -33,7 +33,7 @@ def _section(name: str, table: Mapping[str, Any], note: Note) -> list[str]:
     routes: list[str] = []
     for key, value in table.items():
         inner = f"{name}.{_key(key)}" if name else _key(key)
-        if key == "route":
+        if key == "route" and _tables(value):
             for one in value:
                 routes += ["", f"[[{inner}]]{note(one)}", *_section(inner, one, note)]
         elif isinstance(value, dict) and (not name or not _fits(key, value)):
@@ -48,6 +48,10 @@ def _section(name: str, table: Mapping[str, Any], note: Note) -> list[str]:
         else:
             lines += _entry(key, value)
     return lines + sections + routes
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def _headed(name: str, table: Mapping[str, Any], note: Note) -> list[str]:

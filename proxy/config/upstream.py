@@ -136,7 +136,14 @@ class Server(ShortTable):
 class Upstream(Table):
     """A named group of backends and how to choose among them."""
 
-    balance: Balance = Field(default="round_robin", description="how a server is picked")
+    balance: Balance = Field(
+        default="round_robin",
+        description='how a server is picked; "package.module:factory" is a strategy of one\'s own, made by'
+        " factory(backends, clock, rng)",
+    )
+    balance_from: words.Path | None = Field(
+        default=None, description="folder that a strategy of one's own is imported from (default: that of this file)"
+    )
     hash: str | None = Field(
         default=None, description='what balance = "hash" hashes; may hold $variables', examples=["$request_uri"]
     )

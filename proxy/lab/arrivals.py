@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate, count
-from math import log, pi, sin
+from math import inf, isfinite, log, pi, sin
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -41,8 +41,10 @@ class Arrivals:
         elif self.kind == "bursts":
             every, length, times = parts or ("10s", "1s", "5")
             self.numbers = (duration(every), duration(length), float(times))
-            if not 0.0 < self.numbers[1] < self.numbers[0] or self.numbers[2] <= 0.0:
+            if not 0.0 < self.numbers[1] < self.numbers[0]:
                 raise ValueError("a burst must be shorter than the time from one to the next")
+            if not 0.0 < self.numbers[2] < inf:
+                raise ValueError("TIMES says how many times as many come in a burst: a number above 0")
         elif self.kind == "diurnal":
             period, swing = parts or ("1h", "0.5")
             self.numbers = (duration(period), float(swing))
@@ -50,6 +52,8 @@ class Arrivals:
                 raise ValueError("the period must be more than 0 and the swing a share")
         elif self.kind == "trace":
             self.times = sorted(float(word) for word in Path(rest).read_text().split())
+            if not all(map(isfinite, self.times)):
+                raise ValueError("a time in it is no number of seconds")
             if len(self.times) < 2:
                 raise ValueError("there must be two times in it at least")
         else:
@@ -82,7 +86,9 @@ class Arrivals:
 
     def peak(self) -> float:
         """The highest level."""
-        return self.level(0.0 if self.kind == "bursts" else self.numbers[0] / 4.0)
+        if self.kind == "bursts":
+            return max(self.level(0.0), self.level(self.numbers[1]))  # TIMES below 1 are lulls
+        return self.level(self.numbers[0] / 4.0)
 
     def level(self, time: float) -> float:
         """The rate at a time over the mean rate."""

@@ -143,10 +143,10 @@ def draw(text: str) -> Draw:
         raise ValueError(f'cannot read "{text}" ({problem}); write {FORMS}') from None
 
 
-def drawing(source: Draw, rng: Random) -> Iterator[float]:
-    """Times without an end."""
+def drawing(source: Draw, rng: Random, number: int = BATCH) -> Iterator[float]:
+    """Times without an end, so many drawn at a time."""
     while True:
-        yield from source.batch(rng, BATCH)
+        yield from source.batch(rng, number)
 
 
 def _time(text: str) -> float:
@@ -182,8 +182,8 @@ def _measured(text: str) -> Draw:
     """A file with one time a line, as a duration or in seconds; or times with commas between."""
     words = text.split(",") if "," in text else Path(text).read_text().split()
     times = [duration(word if word[-1:].isalpha() else float(word)) for word in words]
-    if not times:
-        raise ValueError("there are no times in it")
+    if not any(times):
+        raise ValueError("there are no times in it" if not times else "all of its times are 0")
     return Measured(times)
 
 
@@ -192,7 +192,7 @@ KINDS: Final[dict[str, Callable[[str], Draw]]] = {
     "exponential": lambda rest: Exponential(_time(rest)),
     "det": lambda rest: Fixed(_time(rest)),
     "deterministic": lambda rest: Fixed(_time(rest)),
-    "lognormal": lambda rest: Lognormal(_time(_two(rest)[0]), _number(_two(rest)[1], 0.0)),
+    "lognormal": lambda rest: Lognormal(_time(_two(rest)[0]), _number(_two(rest)[1], 0.0, 1e6)),
     "pareto": lambda rest: Pareto(_time(_two(rest)[0]), _number(_two(rest)[1], 1.0)),
     "bimodal": _bimodal,
     "uniform": _uniform,

@@ -6,6 +6,7 @@ end of the answer. An interval of confidence is of 95 %, by the means of BATCHES
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from math import ceil, sqrt
 from typing import Any, Final, NamedTuple
@@ -36,6 +37,8 @@ class Used(NamedTuple):
 class Outcome:
     """One strategy's.
 
+    `latency` has mean, p50, p90 and p99 in milliseconds, `margin` is half the 95 % interval of that mean, `slowest` the
+    most; `times` are all of them, in seconds. `backends` has the share and the utilisation of each.
     `answered` and `failed` are requests after the warm-up, the failed by what went wrong; `retries` attempts beyond the
     first; `seconds` the simulated time of all that. `complete` is false when it was stopped. `world` holds all of it.
     """
@@ -46,9 +49,9 @@ class Outcome:
         self.complete = complete
         since = world.since
         self.seconds = max(world.clock.now - since, 1e-9)
-        self.times = [
-            latency for start, latency in zip(world.starts, world.latencies, strict=True) if start >= since
-        ]  # in seconds, in the order of their ends
+        self.times = array(
+            "d", [latency for start, latency in zip(world.starts, world.latencies, strict=True) if start >= since]
+        )  # in seconds, in the order of their ends
         ordered = sorted(self.times)
         self.latency = Latency(
             1e3 * sum(ordered) / len(ordered) if ordered else 0.0,
@@ -64,6 +67,12 @@ class Outcome:
             Used(server.served / served, min(1.0, self._worked(server) / (self.seconds * server.concurrency)))
             for server in world.servers
         ]
+
+    @property
+    def limit(self) -> dict[str, Any] | None:
+        """What the limit let pass, and what it asked of Redis."""
+        limits = self.world.doors.limits
+        return None if limits is None else limits.told(self.seconds)
 
     def _worked(self, server: Any) -> float:
         return float(server.worked)
@@ -87,15 +96,17 @@ class Outcome:
             "imbalance": round(self.imbalance, 4),
             "seconds": round(self.seconds, 6),
             "complete": self.complete,
+            **({} if self.limit is None else {"limit": self.limit}),
         }
 
 
 class Comparison(dict[str, Outcome]):
-    """Outcomes by strategy, and the scenario that they are of."""
+    """Outcomes by strategy, and the scenario that they are of; `complete` is false when it was stopped."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__()
         self.scenario = scenario
+        self.complete = True
 
     def told(self) -> dict[str, Any]:
         """As JSON has it: for one strategy its numbers, too, stand where one looks first."""

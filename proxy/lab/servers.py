@@ -105,6 +105,12 @@ class Job:
         if self.server.cancels:
             self.server.drop(self)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the door waits for it: it is the latest attempt of its exchange."""
+        link: object = None if self.exchange is None else self.exchange.link
+        return link is self
+
     def hold(self) -> None:
         """There is no body to be held."""
 
@@ -112,13 +118,9 @@ class Job:
         """There is no body."""
 
 
-def carries(exchange: Exchange, job: object) -> bool:
-    """Whether a job is the latest attempt of an exchange."""
-    return exchange.link is job
-
-
 class Patience:
-    """How long doors wait: `answer` seconds for one attempt's answer (0: any), or until the exchange's deadline."""
+    """How long doors wait: `answer` seconds for one attempt's answer (0: any), or until the exchange's deadline.
+    `cancels`: what they do not wait for any more is not worked on either."""
 
     __slots__ = ("answer", "cancels")
 
@@ -135,7 +137,8 @@ class Mortal:
 
     __slots__ = (
         "backlog", "busy", "cancels", "chance", "clock", "cold", "concurrency", "draw", "error", "errors", "heap",
-        "hung", "idle", "line", "patience", "running", "serial", "served", "since", "slowness", "spare", "up", "worked",
+        "hung", "idle", "line", "patience", "running", "serial", "served", "since", "slowness", "spare", "up",
+        "watched", "watching", "worked",
     )  # fmt: skip
 
     def __init__(
@@ -167,6 +170,8 @@ class Mortal:
         self.busy = self.served = 0
         self.worked = 0.0
         self.up, self.hung = True, False
+        self.watched: deque[tuple[float, Job]] = deque()  # until when an answer is waited for: later ones longer
+        self.watching = False
         self.idle = ()
         self.spare: list[Exchange] = []
 
@@ -178,16 +183,40 @@ class Mortal:
             return
         job = Job(exchange, self)
         exchange.link = job  # type: ignore[assignment]  # as much of one as the engine asks for
-        until = self.clock.now + self.patience.answer if self.patience.answer else 0.0
-        if exchange.deadline and (not until or exchange.deadline < until):
-            until = exchange.deadline
-        if until:
-            heappush(self.heap, (until, next(self.serial), None, lambda: self.expire(job)))
+        self.watch(job, self.clock.now)
+        self.take(job)
+
+    def take(self, job: Job) -> None:
+        """An attempt is here: work on it, now or later."""
         if self.busy < self.concurrency and not self.hung:
             self.busy += 1
             self.begin(job)
         else:
             self.line.append(job)
+
+    def watch(self, job: Job, since: float) -> None:
+        """The door waits for an answer since then. There is one alarm for all, for most are answered long before."""
+        exchange, answer = job.exchange, self.patience.answer
+        if exchange is not None and exchange.deadline > 0.0 and not 0.0 < since + answer <= exchange.deadline:
+            heappush(self.heap, (exchange.deadline, next(self.serial), None, lambda: self.expire(job)))
+        if not answer:
+            return
+        watched = self.watched
+        while watched and not watched[0][1].awaited:
+            watched.popleft()
+        watched.append((since + answer, job))
+        if not self.watching:
+            self.watching = True
+            heappush(self.heap, (since + answer, next(self.serial), None, self.ring))
+
+    def ring(self) -> None:
+        """Somebody may have waited long enough."""
+        watched = self.watched
+        while watched and (watched[0][0] <= self.clock.now or not watched[0][1].awaited):
+            self.expire(watched.popleft()[1])
+        self.watching = bool(watched)
+        if watched:
+            heappush(self.heap, (watched[0][0], next(self.serial), None, self.ring))
 
     def begin(self, job: Job) -> None:
         """Work on a job from now on."""
@@ -209,12 +238,16 @@ class Mortal:
         exchange = job.exchange
         if exchange is None:
             return  # nobody waits for it any more: it was worked on in vain
-        exchange.link = None
         if self.errors and self.chance.random() < self.errors:
-            engine.answered(exchange, self.error, b"", True)
+            self.answer(job, exchange, self.error)
             return
         self.served += 1
-        engine.answered(exchange, OK, b"", True)
+        self.answer(job, exchange, OK)
+
+    def answer(self, job: Job, exchange: Exchange, head: ResponseHead) -> None:
+        """Answer a job's exchange."""
+        exchange.link = None
+        engine.answered(exchange, head, b"", True)
 
     def next(self) -> None:
         """One place is free."""
@@ -240,7 +273,7 @@ class Mortal:
     def expire(self, job: Job) -> None:
         """The door has waited long enough."""
         exchange = job.exchange
-        if exchange is not None and carries(exchange, job):
+        if exchange is not None and job.awaited:
             late = 0.0 < exchange.deadline <= self.clock.now
             engine.failed(exchange, faults.DEADLINE if late else faults.READ_TIMEOUT)
 
@@ -254,8 +287,8 @@ class Mortal:
         self.line.clear()
         self.busy = 0
         for job in sorted(jobs, key=lambda job: job.time):
-            exchange, job.exchange = job.exchange, None
-            if exchange is not None and carries(exchange, job):
+            awaited, exchange, job.exchange = job.awaited, job.exchange, None
+            if exchange is not None and awaited:
                 exchange.link = None
                 engine.failed(exchange, fault)
 

@@ -6,6 +6,7 @@ Rules: these stand in for the cells of the shared arena, with the same meaning; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from proxy.policy.backend import Backend
 from proxy.policy.standing import UNCHECKED, WELL
@@ -60,7 +61,7 @@ class WorkerSigns:
 
     def __init__(self, sign: Sign) -> None:
         self.sign = sign
-        self.others: list[Backend] = []
+        self.others: Sequence[Backend] = ()
 
     def health(self) -> int:
         """What checks say."""
@@ -77,6 +78,26 @@ class WorkerSigns:
     def recovered(self) -> float:
         """When checks found that it is up after it was not; 0.0: it ever was."""
         return self.sign.since
+
+
+class Bound:
+    """Which backend each client is bound to, by what backends are called in cookies; for `timeout` seconds from when
+    it was last there."""
+
+    __slots__ = ("_known", "timeout")
+
+    def __init__(self) -> None:
+        self.timeout = inf
+        self._known: dict[bytes, tuple[bytes, float]] = {}
+
+    def backend_of(self, session: bytes, now: float) -> bytes:
+        """The id of a client's backend, b"" for one that is not bound."""
+        sid, until = self._known.get(session, (b"", 0.0))
+        return sid if now < until else b""
+
+    def learn(self, session: bytes, sid: bytes, now: float, create: bool) -> None:
+        """A client was served by a backend."""
+        self._known[session] = sid, now + self.timeout
 
 
 class WorkerHeads:

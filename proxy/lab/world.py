@@ -20,19 +20,24 @@ from random import Random
 from typing import Any, Final
 
 from proxy import engine
+from proxy.catalog import Factory
 from proxy.clock import Clock, Parking
 from proxy.exchange import Exchange
 from proxy.http.message import RequestFields, RequestLine
 from proxy.lab.arrivals import Arrivals
-from proxy.lab.doors import Doors, Factory
-from proxy.lab.draws import drawing
+from proxy.lab.doors import Doors
+from proxy.lab.draws import BATCH, drawing
+from proxy.lab.recording import Recorder
 from proxy.lab.scenario import Event, Scenario
 from proxy.lab.servers import Heap, Mortal, Patience, Server
+from proxy.lab.wires import Remote, Way
 from proxy.parties import Client
 from proxy.policy.health import Health
+from proxy.timeouts import Timeouts
 
 TICK: Final = 0.1  # seconds between two ticks of a worker
 BEGIN: Final = 1000.0  # of the clock: in nginx's arithmetic 0 stands for never
+DRAWN: Final = 1 << 18  # times that all backends together draw ahead
 
 
 class Visitor:
@@ -63,11 +68,16 @@ class Visitor:
 class World:
     """One scenario under one strategy, from its beginning to its end.
 
-    `starts`, `latencies` and `answered_by` tell of all requests that went well, in the order in which they ended;
-    `failed` is what became of the others, by fault or status.
+    `starts` and `latencies` tell of all requests that went well, in the order in which they ended; `failed` is what
+    became of the others, by fault or status. What a `recorder` asks for is in `recording`.
     """
 
-    def __init__(self, scenario: Scenario, strategy: str, factory: Factory | None = None) -> None:
+    plain: type[Server] = Server  # what backends are
+    mortal: type[Mortal] = Mortal  # what they are where anything can go wrong
+
+    def __init__(
+        self, scenario: Scenario, strategy: str, factory: Factory | None = None, recorder: Recorder | None = None
+    ) -> None:
         self.scenario = scenario
         self.clock = Clock(BEGIN)
         self.heap: Heap = []
@@ -84,7 +94,7 @@ class World:
         self.retries_before = 0
         self.doors = Doors(scenario, strategy, self.clock, self._alarm)
         self.servers = self._servers()
-        self.doors.open(strategy, factory, self._record, self.servers, self.soon, engine.resume)
+        self.doors.open(factory, self._record, self.servers, self.soon, self.at)
         self._visitor: Any = Visitor()
         self._clients = self._known() if self._keyed(strategy, factory) else [self._client(0)]
         method = scenario.method.encode()
@@ -94,29 +104,37 @@ class World:
         for server in self.servers:
             server.spare = self._spare
         self._plan()
+        self.recording = recorder.begin(self, strategy) if recorder is not None else None
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
     def _servers(self) -> list[Any]:
-        scenario, table = self.scenario, self.doors.table
-        answer = scenario.timeout or 0.0
-        if table.retry.per_try and (not answer or table.retry.per_try < answer):
-            answer = table.retry.per_try
-        patience = Patience(answer, scenario.cancels)
-        eventful = bool(answer or table.retry.deadline or scenario.event or self.doors.check)
+        scenario, table, patience = self.scenario, self.doors.table, self._patience()
+        timed = scenario.timeout or table.retry.per_try or table.retry.deadline
+        eventful = bool(timed or scenario.event or self.doors.check or self.rate >= scenario.capacity)
+        way = Way(scenario.network, table) if scenario.network else None
         made: list[Any] = []
+        ahead = max(16, min(BATCH, DRAWN // len(scenario.backends)))
         for place, machine in enumerate(scenario.backends):
-            times = drawing(scenario.draw(place), Random(f"{scenario.seed} service {place}")).__next__
-            if eventful or machine.errors or machine.backlog or machine.cold:
+            times = drawing(scenario.draw(place), Random(f"{scenario.seed} service {place}"), ahead).__next__
+            if eventful or way is not None or machine.errors or machine.backlog or machine.cold:
                 chance = Random(f"{scenario.seed} chance {place}")
-                made.append(Mortal(machine, times, self.clock, self.heap, self.serial, chance, patience))
+                rest = (machine, times, self.clock, self.heap, self.serial, chance, patience)
+                made.append(self.mortal(*rest) if way is None else Remote(way, *rest))
             else:
-                made.append(Server(machine, times, self.clock, self.heap, self.serial))
+                made.append(self.plain(machine, times, self.clock, self.heap, self.serial))
         return made
+
+    def _patience(self) -> Patience:
+        """How long doors wait, as the Runtime has it: an attempt has its own time, or as any read."""
+        answer = self.doors.table.retry.per_try or self.scenario.timeout or Timeouts().read
+        return Patience(answer, self.scenario.cancels)
 
     def _keyed(self, strategy: str, factory: Factory | None) -> bool:
         """Whether it matters who asks."""
-        return factory is not None or ":" in strategy or "hash" in self.doors.table.balance or bool(self.scenario.limit)
+        table = self.doors.table
+        own = factory is not None or ":" in strategy
+        return own or "hash" in table.balance or bool(self.scenario.limit or table.sticky)
 
     def _known(self) -> list[Client]:
         return [self._client(number) for number in range(self.scenario.keys)]
@@ -129,16 +147,16 @@ class World:
     def _plan(self) -> None:
         for event in self.scenario.event:
             self.at(BEGIN + event.at, partial(self._happen, event))
-        if self.doors.ticks:
+        if self.doors.ticks or self.doors.limits is not None:
             self.at(BEGIN + TICK, self._tick)
         if self.scenario.stale:
             self.at(BEGIN + self.scenario.stale, self._look)
         check = self.doors.check
         if check is not None:
             rng = Random(f"{self.scenario.seed} checks")
-            for signs in self.doors.signs:
-                for sign, server in zip(signs, self.servers, strict=True):
-                    health = Health(check)
+            for door in self.doors.each:
+                for sign, place in zip(door.signs, door.places, strict=True):
+                    health, server = Health(check), self.servers[place]
                     self.at(BEGIN + rng.random() * 0.1, partial(self._check, health, sign, server, rng))
 
     # --- what happens -----------------------------------------------------------------------------------------------
@@ -156,15 +174,14 @@ class World:
 
     def _tick(self) -> None:
         now = self.clock.now
-        for worker in self.doors.workers:
-            worker.group.tick(now)
+        self.doors.tick(now)
         if self._going:
             self.at(now + TICK, self._tick)
 
     def _look(self) -> None:
         """The board is written anew."""
         for common in self.doors.commons:
-            for gauge in common.gauges:
+            for gauge in common.gauges.values():
                 gauge.seen = gauge.count
         if self._going:
             self.at(self.clock.now + self.scenario.stale, self._look)
@@ -208,7 +225,7 @@ class World:
 
     def _record(self, exchange: Exchange) -> None:
         """An exchange has ended."""
-        if exchange.fault is None and exchange.status < 400:
+        if exchange.fault is None and exchange.status < 400 and exchange.answered:
             self.starts.append(exchange.started)
             self.latencies.append(exchange.finished - exchange.started)
             return
@@ -216,7 +233,8 @@ class World:
         limited = exchange.limit_status == "rejected"
         self.failures.append(exchange.started)
         if exchange.started >= self.since and self.counting:
-            name = "limited" if limited else fault.name if fault is not None else str(exchange.status)
+            status = str(exchange.status) if exchange.answered else "fallback"
+            name = "limited" if limited else status if fault is None else fault.name
             self.failed[name] += 1
 
     # --- the run ----------------------------------------------------------------------------------------------------
@@ -255,6 +273,10 @@ class World:
         self.retries_before = self.retries
         for server in self.servers:
             server.count_anew()
+        if self.recording is not None:
+            self.recording.forget()
+        if self.doors.limits is not None:
+            self.doors.limits.count_anew()
 
     @property
     def retries(self) -> int:
@@ -318,7 +340,7 @@ class World:
 
     def _bounds(self) -> list[float]:
         exponent = self.scenario.popularity
-        return list(accumulate(1.0 / rank**exponent for rank in range(1, len(self._clients) + 1)))
+        return list(accumulate(float(rank) ** -exponent for rank in range(1, len(self._clients) + 1)))
 
     def _finish(self) -> None:
         """Until everything that has come has gone."""

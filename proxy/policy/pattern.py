@@ -12,7 +12,7 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import regex
 
@@ -21,7 +21,7 @@ from proxy.policy.effort import longest
 
 SECONDS: Final = 0.1  # of the processor's time, for one search
 QUIET: Final = 60.0  # seconds between two lines of the log about one expression
-Match = re.Match[bytes] | regex.Match[bytes]
+Match = re.Match[bytes]  # that of `regex` is alike; where pip builds, nobody knows the types of `regex`
 
 log = logging.getLogger("frontgate")
 
@@ -73,7 +73,7 @@ class Pattern:
         if len(subject) <= self._longest:
             return self._plain.search(subject)
         try:
-            return self._bounded.search(subject, timeout=SECONDS)
+            return cast("Match | None", self._bounded.search(subject, timeout=SECONDS))
         except (TimeoutError, MemoryError):
             raise Endless(self) from None
 

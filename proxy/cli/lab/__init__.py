@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proxy.cli.lab import simulate
+from proxy.cli.lab import limits, live, replay, simulate
 
-STUDIES: Final = (simulate.words,)
+STUDIES: Final = (
+    simulate.words,
+    live.words,
+    replay.words,
+    limits.words,
+)
 
 
 def words(commands: Any) -> None:

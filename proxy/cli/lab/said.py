@@ -9,13 +9,16 @@ import argparse
 import json
 import sys
 import tomllib
-from pathlib import Path
+from collections.abc import Collection
+from functools import cache
 from typing import Any, Final
 
 import shtab
 
+from proxy.build.limits import routes
 from proxy.cli.asking import Trouble, checked
-from proxy.lab.scenario import Scenario, of
+from proxy.lab.fidelity import unsimulated
+from proxy.lab.scenario import MOST_BACKENDS, Scenario, of, tables
 
 # Options that are keys of a scenario, with the type of what follows and what the help says.
 KEYS: Final[tuple[tuple[str, Any, str, str], ...]] = (
@@ -32,6 +35,8 @@ KEYS: Final[tuple[tuple[str, Any, str, str], ...]] = (
     ("stale", str, "TIME", "between two looks at what is in flight (0: it is always known)"),
     ("keys", int, "N", "clients, for hashes and limits (1000)"),
     ("popularity", float, "S", "exponent of Zipf's law for the shares of the clients (0: all alike)"),
+    ("subset", int, "N", "backends that each door knows (0: all)"),
+    ("network", str, "TIME", "of a round trip between doors and backends (0)"),
     ("timeout", str, "TIME", "that the door waits for an answer"),
 )
 MACHINES: Final[tuple[tuple[str, str, Any, str], ...]] = (
@@ -42,15 +47,17 @@ MACHINES: Final[tuple[tuple[str, str, Any, str], ...]] = (
 )
 
 
-def options(command: Any) -> None:
-    """Give a command the options that say a scenario."""
-    command.add_argument("scenario", nargs="?", metavar="FILE", help="a scenario in TOML").complete = shtab.FILE
+def options(command: Any, known: Collection[str] = ()) -> None:
+    """Give a command the options that say a scenario, but for keys (or "scenario", the file) that it knows itself."""
+    command.set_defaults(**dict.fromkeys(known))
+    if "scenario" not in known:
+        command.add_argument("scenario", nargs="?", metavar="FILE", help="a scenario in TOML").complete = shtab.FILE
     command.add_argument(
         "--strategy", "--strategies", dest="strategies", action="append", metavar="NAME",
         help='as in `balance`, or "package.module:factory"; several with commas or by saying it again',
     )  # fmt: skip
     command.add_argument("--backends", type=int, metavar="N", help="how many backends (4)")
-    for name, kind, metavar, words in KEYS:
+    for name, kind, metavar, words in [key for key in KEYS if key[0] not in known]:
         command.add_argument(f"--{name}", type=kind, metavar=metavar, help=words)
     for option, _, _, words in MACHINES:
         command.add_argument(f"--{option}", metavar="N[,N...]", help=f"{words}: for all, or for each")
@@ -67,7 +74,7 @@ def scenario_of(asked: argparse.Namespace) -> Scenario:
     """The scenario that is asked for. ValueError and Trouble with sentences."""
     said = _file(asked.scenario) if asked.scenario is not None else {}
     if asked.config is not None:
-        said = {**said, "upstream": {**upstream_of(asked.config, asked.upstream), **said.get("upstream", {})}}
+        said = {**said, "upstream": {**upstream_of(asked.config, asked.upstream), **_upstream(said)}}
         balance = said["upstream"].pop("balance", "round_robin")
         said.setdefault("strategies", [balance])
     if asked.strategies:
@@ -85,32 +92,46 @@ def scenario_of(asked: argparse.Namespace) -> Scenario:
     _machines(said, asked)
     place = f"{asked.scenario}: " if asked.scenario is not None else ""
     scenario = of(said, place)
+    for line in unsimulated(scenario.upstream):
+        _note(line)
     if asked.max_conns is None:
         return scenario
     servers = [one.model_dump(exclude_unset=True) for one in scenario.table(scenario.strategies[0]).servers]
-    upstream = {**said.get("upstream", {}), "servers": [{**one, "max_conns": asked.max_conns} for one in servers]}
+    upstream = {**_upstream(said), "servers": [{**one, "max_conns": asked.max_conns} for one in servers]}
     return of({**said, "upstream": upstream}, place)
 
 
 def upstream_of(path: str, name: str | None) -> dict[str, Any]:
-    """An [upstream] table of a configuration. Trouble when it is not clear which."""
-    tables = checked(path).upstream
+    """An [upstream] table of a configuration, with the retries of its routes where all have the same. Trouble when it
+    is not clear which."""
+    model = checked(path)
+    tables = model.upstream
     if name is None and len(tables) != 1:
         raise Trouble(f"{path} has {len(tables)} upstreams: say which with --upstream ({', '.join(tables)})")
     chosen = name if name is not None else next(iter(tables))
     if chosen not in tables:
         raise Trouble(f'{path} has no upstream "{chosen}": it has {", ".join(tables)}')
     found = tables[chosen].model_dump(exclude_unset=True, mode="json")
-    for key in ("sticky", "fallback"):
-        if found.pop(key, None):
-            print(f"frontgate: {key} of the upstream {chosen} is not simulated", file=sys.stderr)
+    asking = [one for site in model.site.values() for one in routes(site.route) if one.upstream == chosen]
+    if asking and asking[0].retry is not None and all(one.retry == asking[0].retry for one in asking):
+        own = {key: value for key, value in found.get("retry", {}).items() if key in ("budget", "floor")}
+        found["retry"] = {**asking[0].retry.model_dump(exclude_unset=True, mode="json"), **own}
+    if (found.get("fallback") or {}).get("upstream") is not None:
+        del found["fallback"]
+        print(f"frontgate: fallback of the upstream {chosen} is another upstream, and not simulated", file=sys.stderr)
     return found
+
+
+@cache
+def _note(line: str) -> None:
+    """Say something once."""
+    print(f"frontgate: not simulated: {line}", file=sys.stderr)
 
 
 def _file(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text())
-    except (OSError, tomllib.TOMLDecodeError) as problem:
+        return tables(path)
+    except (OSError, ValueError) as problem:  # no such file, no TOML, no text
         raise Trouble(f"{path} cannot be read as a scenario: {problem}") from None
 
 
@@ -133,6 +154,12 @@ def _merge(said: dict[str, Any], more: dict[str, Any]) -> None:
             said[key] = value
 
 
+def _upstream(said: dict[str, Any]) -> dict[str, Any]:
+    """The [upstream] table that is said so far, if it is one."""
+    found = said.get("upstream")
+    return found if isinstance(found, dict) else {}
+
+
 def _machines(said: dict[str, Any], asked: argparse.Namespace) -> None:
     """Say of each backend what is said of all or of each."""
     given = {key: (option, kind, getattr(asked, option)) for option, key, kind, _ in MACHINES}
@@ -140,8 +167,14 @@ def _machines(said: dict[str, Any], asked: argparse.Namespace) -> None:
     if not given:
         return
     most = max(found[2].count(",") + 1 for found in given.values())
-    found = said.get("backends", len(said.get("upstream", {}).get("servers", ())) or (4 if most == 1 else most))
-    machines = [{} for _ in range(found)] if isinstance(found, int) else [dict(one) for one in found]
+    servers = _upstream(said).get("servers")
+    number = len(servers) if isinstance(servers, list) else 0
+    found = said.get("backends", number or (4 if most == 1 else most))
+    if isinstance(found, int):
+        found = [{}] * found if found <= MOST_BACKENDS else found
+    if not isinstance(found, list) or not all(isinstance(one, dict | str) for one in found):
+        return  # the scenario says what is wrong with it
+    machines = [{"service": one} if isinstance(one, str) else dict(one) for one in found]
     for key, (option, kind, text) in given.items():
         try:
             values = [kind(word) for word in text.split(",")]

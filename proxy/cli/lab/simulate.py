@@ -6,16 +6,20 @@ Rule: Ctrl-C ends a run with what is there.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from proxy.cli.lab import said
+from proxy.cli.asking import Trouble
+from proxy.cli.lab import pictured, said, varied, watch
 from proxy.cli.lab.progress import shown
 from proxy.cli.tables import table
 from proxy.lab.outcome import Comparison
-from proxy.lab.simulate import compare
+from proxy.lab.recording import Recorder
+from proxy.lab.scenario import Scenario
+from proxy.lab.series import series
+from proxy.lab.simulate import Progress, compare
 
 
 def words(studies: Any) -> None:
@@ -23,24 +27,78 @@ def words(studies: Any) -> None:
     text = "simulate requests, backends and doors, and compare strategies"
     command = studies.add_parser("simulate", help=text, description=text)
     said.options(command)
+    varied.options(command)
     command.add_argument("--json", metavar="FILE", help='write the outcome as JSON; "-": to standard output')
+    pictured.options(command, (*pictured.FIGURES, "vary"), "cdf, with --vary vary")
+    pictured.reported(command)
+    watch.options(command)
     command.set_defaults(do=run)
 
 
 def run(asked: argparse.Namespace) -> int:
     """Simulate, and show what came of it. 130 when it was stopped."""
+    pictured.ready(asked)
+    if asked.vary is None:
+        if asked.plot == "vary":
+            raise Trouble("--plot vary needs --vary KEY=V1,V2,...")
+        return _one(asked)
+    wrong = {
+        "--watch": asked.watch,
+        "--explain": asked.explain,
+        f"--plot {asked.plot}": asked.plot not in (None, "vary"),
+    }
+    for option, there in wrong.items():
+        if there:
+            raise Trouble(f"{option} is of one scenario: leave out --vary")
+    return _several(asked)
+
+
+def _one(asked: argparse.Namespace) -> int:
     scenario = said.scenario_of(asked)
-    with shown(scenario) as progress:
-        outcomes = compare(scenario, progress=progress)
-    if asked.json is not None:
-        text = json.dumps(outcomes.told(), indent=2, allow_nan=False) + "\n"
-        if asked.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(asked.json).write_text(text)
-    if asked.json != "-":
-        print("\n".join(lines(outcomes)))
-    complete = all(outcome.complete for outcome in outcomes.values())
+    recorder = pictured.recorder(asked, scenario)
+    with _seen(asked, scenario, recorder) as (progress, recorder):
+        outcomes = compare(scenario, progress=progress, recorder=recorder)
+    told = outcomes.told()
+    pictured.study_written(asked, outcomes, scenario, told)
+    _told(asked, told, lines(outcomes))
+    return _ended(outcomes.complete)
+
+
+@contextmanager
+def _seen(
+    asked: argparse.Namespace, scenario: Scenario, recorder: Recorder | None
+) -> Iterator[tuple[Progress | None, Recorder | None]]:
+    """Who looks at the run while it goes: the terminal that draws it, or the one that shows how far it is."""
+    if not asked.watch:
+        with shown(scenario) as progress:
+            yield progress, recorder
+        return
+    with watch.watched(scenario, asked.pace) as drawn:
+        window = recorder.window if recorder is not None else None
+        yield None, drawn._replace(window=window) if drawn is not None else recorder
+
+
+def _several(asked: argparse.Namespace) -> int:
+    measures = varied.measures(asked)
+    key, scenarios = varied.scenarios(asked)
+    with shown(next(iter(scenarios.values()))) as progress:
+        found = series(key, scenarios, progress)
+    pictured.series_written(asked, found, measures)
+    told: list[str] = []
+    for value, one in zip(found.values, found.found, strict=False):
+        told += ["", f"{key} = {value}", *lines(one)]
+    _told(asked, found.told(), told[1:])
+    return _ended(found.complete)
+
+
+def _told(asked: argparse.Namespace, told: dict[str, Any], said: list[str]) -> None:
+    """The JSON, if it is asked for, and the table, unless the JSON takes its place."""
+    text = pictured.json_written(asked.json, told) if asked.json is not None else ""
+    if asked.csv != "-" or text:
+        sys.stdout.write(text or "\n".join(said) + "\n")
+
+
+def _ended(complete: bool) -> int:
     if not complete:
         print("frontgate: stopped; this is what there is", file=sys.stderr)
     return 0 if complete else 130
@@ -57,4 +115,19 @@ def lines(outcomes: Comparison) -> list[str]:
     told = outcomes.scenario
     head = f"{told.requests} requests at {told.arriving:.6g}/s, load {told.arriving / told.capacity:.3g}, "
     head += f"{len(told.backends)} backends, {told.doors} doors x {told.workers} workers, seed {told.seed}; in ms"
-    return [head, "", table(titles, rows)]
+    return [
+        head,
+        "",
+        table(titles, rows),
+        *(_limit(name, outcome.limit) for name, outcome in outcomes.items() if outcome.limit),
+    ]
+
+
+def _limit(name: str, told: dict[str, Any]) -> str:
+    """What a limit did, in a line."""
+    line = f"{name}: the limit let {told['passed']} of {told['offered']} requests pass"
+    if "exact" in told:
+        line += f" (one bucket for all: {told['exact']}), {told['above']} at most above burst and rate"
+    if "redis_per_second" in told:
+        line += f"; Redis was asked {told['redis_per_second']:.4g} times a second, {told['late']} answers came too late"
+    return line

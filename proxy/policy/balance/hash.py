@@ -7,13 +7,11 @@ in proportion to the weights, those that are down included. A backend that canno
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-from proxy.policy.balance.round_robin import RoundRobin
+from proxy.policy.balance.walk import Walk, told
 
 if TYPE_CHECKING:
     from proxy.clock import Clock
@@ -21,54 +19,48 @@ if TYPE_CHECKING:
     from proxy.policy.backend import Backend
     from proxy.policy.chance import Chance
 
-MISSES: Final = 20
-
 Key = Callable[["Exchange"], bytes]
 
 
-class Hash:
+class Hash(Walk):
     """Each key has its backend; a change of the backends moves nearly all keys."""
 
-    __slots__ = ("bounds", "clock", "key", "primaries", "round_robin", "weights")
+    __slots__ = ("key",)
 
     def __init__(self, backends: Sequence[Backend], clock: Clock, rng: Chance | None, key: Key) -> None:
-        self.clock = clock
+        super().__init__(backends, clock, rng)
         self.key = key
-        self.round_robin = RoundRobin(backends, clock, rng)
-        self.primaries = self.round_robin.groups[0]
-        self.bounds = list(accumulate(backend.nominal for backend in self.primaries))
-        self.weights = self.bounds[-1] if len(self.primaries) > 1 else 0
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
         """The backend of the request's key or one in its stead, or None."""
         key = self.key(exchange)
         if not self.weights or not key:
             return self.round_robin.pick(exchange, tried)
-        # The walk is repeated from its start at every attempt instead of being kept with the exchange. The step that
-        # found a backend was no miss then and is none now.
-        found = list(tried)
-        value = turn = misses = 0
-        while misses <= MISSES:
-            value += crc32(b"%d%b" % (turn, key) if turn else key) >> 16 & 0x7FFF
-            turn += 1
-            backend = self.primaries[bisect_right(self.bounds, value % self.weights)]
-            if backend in found:
-                found.remove(backend)
-            elif backend not in tried and backend.eligible(self.clock.now):
-                return backend
-            else:
-                misses += 1
-        return self.round_robin.pick(exchange, tried)
+        backend = self.at(hashed(key))
+        if not tried and backend.eligible(self.clock.now):
+            return backend
+        return self.along(hashes(key), exchange, tried)
 
     def why(self, exchange: Exchange, tried: Sequence[Backend], chosen: Backend) -> str:
         """Why it has just chosen so."""
         key = self.key(exchange)
         if not self.weights or not key:
             return f"{'there is no key; ' * (not key)}{self.round_robin.why(exchange, tried, chosen)}"
-        first = self.primaries[bisect_right(self.bounds, (crc32(key) >> 16 & 0x7FFF) % self.weights)]
-        if first is chosen:
-            return f"the hash of {shown(key)} falls on it"
-        return f"the hash of {shown(key)} falls on {first.address}, which cannot be picked; hashed on it falls here"
+        return told(shown(key), self.at(hashed(key)), chosen)
+
+
+def hashed(key: bytes) -> int:
+    """The hash of a key."""
+    return crc32(key) >> 16 & 0x7FFF
+
+
+def hashes(key: bytes) -> Iterator[int]:
+    """The hash of a key, and those that follow, without end."""
+    value, turn = hashed(key), 0
+    while True:
+        yield value
+        turn += 1
+        value += hashed(b"%d%b" % (turn, key))
 
 
 def shown(key: bytes) -> str:

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from proxy.policy.balance.hash import MISSES, Key, shown
+from proxy.policy.balance.hash import Key, shown
 from proxy.policy.balance.least_conn import in_turn
 from proxy.policy.balance.round_robin import RoundRobin
+from proxy.policy.balance.walk import MISSES
 
 if TYPE_CHECKING:
     from proxy.clock import Clock

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from proxy.cli import explain
+from proxy.cli.line import Line
 
 EVIL = "x\x1b]0;owned\x07\x9b2J\r\u202e"
 BRIEF = {
@@ -29,7 +30,7 @@ def test_a_terminal_is_given_nothing_to_obey(tmp_path, monkeypatch, capsys, word
     path = tmp_path / "frontgate.toml"
     path.write_text('[admin]\nlisten = "127.0.0.1:9"\n')
     answer = WHOLE if "id" in words else {"exchanges": [BRIEF]}
-    monkeypatch.setattr(explain.Line, "ask", lambda line, path: json.loads(json.dumps(answer)))
+    monkeypatch.setattr(Line, "ask", lambda line, path: json.loads(json.dumps(answer)))
     parser = explain.argparse.ArgumentParser()
     explain.words(parser.add_subparsers())
     asked = parser.parse_args(["explain", "-c", str(path), *words])

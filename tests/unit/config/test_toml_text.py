@@ -19,7 +19,7 @@ def written(tables, note=lambda table: ""):
     return text(tables, note)
 
 
-@given(st.dictionaries(st.text().filter(lambda key: key != "route"), VALUES, max_size=5))
+@given(st.dictionaries(st.text() | st.just("route"), VALUES, max_size=5))
 def test_it_is_read_as_it_was(tables):
     assert tomllib.loads(written({"log": tables})) == {"log": tables}
 

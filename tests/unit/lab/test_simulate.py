@@ -8,6 +8,7 @@ from time import process_time
 
 import pytest
 
+from proxy import catalog, cli
 from proxy.lab import Machine, Scenario, compare, simulate
 from proxy.lab.arrivals import Arrivals
 from proxy.lab.draws import draw
@@ -181,8 +182,8 @@ def test_traces_and_files(tmp_path: Path):
         ({"strategies": "best"}, "balance: Input should be 'round_robin'"),
         ({"load": 0.5, "rate": 1}, "load and rate cannot both be given"),
         ({"event": [{"at": 1, "do": "down", "backends": [4]}]}, "for a backend that is not there (0 to 3)"),
-        ({"upstream": {"sticky": {"cookie": "a"}}}, "upstream.sticky cannot be simulated"),
-        ({"limit": {"in_flight": 3}}, "limit needs a rate"),
+        ({"upstream": {"fallback": {"upstream": "b"}}}, "upstream.fallback.upstream cannot be simulated"),
+        ({"limit": {"burst": 3}}, "limit needs a rate"),
         ({"backends": 0}, "must be 1 to 100000 backends"),
         ({"upstream": {"slow_strat": 1}}, "slow_strat: Extra inputs are not permitted"),
     ],
@@ -204,3 +205,75 @@ def test_it_is_fast_enough_to_be_used():
     before = process_time()
     simulate(scenario)
     assert 50_000 / (process_time() - before) > 50_000
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"rate": float("inf")}, "rate: Input should be a finite number"),
+        ({"load": 1e300}, "requests a second cannot be simulated"),
+        ({"rate": 1e-300}, "requests a second cannot be simulated"),
+        ({"service": "measured:0,0"}, "all of its times are 0"),
+        ({"service": "lognormal:20ms:1e300"}, "must be between 0 and 1e+06"),
+        ({"arrivals": "bursts:10s:1s:nan"}, "a number above 0"),
+        ({"arrivals": "bursts:10s:1s:inf"}, "a number above 0"),
+        ({"upstream": 3}, "upstream: Input should be a valid dictionary"),
+        ({"upstream": {"servers": 3}}, "upstream.servers must be a list"),
+        ({"upstream": {"servers": [3]}}, "upstream.servers must be a list"),
+        ({"upstream": {"balance": 3}}, "strategies.0: Input should be a valid string"),
+        ({"event": [{"at": 1, "do": "errors", "value": 7}]}, "errors are a share"),
+        ({"doors": 10**20}, "let each door know a subset"),
+        ({"backends": [{"concurrency": 10**400}]}, "concurrency: Input should be less than"),
+    ],
+)
+def test_a_scenario_that_cannot_be_is_a_sentence(said, sentence):
+    with pytest.raises(ValueError) as found:
+        of(said)
+    assert sentence in str(found.value)
+    assert "at least 1 item" not in str(found.value)
+
+
+def test_a_trace_of_no_numbers_is_a_sentence(tmp_path):
+    trace = tmp_path / "trace"
+    trace.write_text("1 nan 3")
+    with pytest.raises(ValueError, match="no number of seconds"):
+        of({"arrivals": f"trace:{trace}"})
+
+
+def test_lulls_keep_the_rate():
+    times: list[float] = []
+    for batch in Arrivals("bursts:10s:5s:0.25").batches(100.0, Random(1)):
+        times += batch
+        if times[-1] > 1000.0:
+            break
+    times = [time for time in times if time < 1000.0]
+    assert len(times) == pytest.approx(100_000, rel=0.02)
+    assert sum(time % 10.0 < 5.0 for time in times) == pytest.approx(20_000, rel=0.03)
+
+
+def test_the_balance_of_an_upstream_table_is_what_runs(tmp_path):
+    file = tmp_path / "scenario.toml"
+    file.write_text('requests = 500\n[upstream]\nbalance = "least_conn"\n')
+    scenario = read(str(file))
+    assert scenario.strategies == ("least_conn",)
+    assert list(compare(scenario)) == ["least_conn"]
+    assert scenario.but(strategies="random").strategies == ("random",)
+
+
+def test_very_unequal_clients_can_be_drawn():
+    outcome = simulate(Scenario(strategies="hash", popularity=1e9, keys=1000, requests=500, warmup=0))
+    assert max(one.share for one in outcome.backends) == 1.0
+
+
+def test_who_is_stopped_while_a_strategy_is_set_up_gets_the_others(monkeypatch, capsys):
+    def stopped(wanted):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(catalog.BALANCE, "random", stopped)
+    found = compare(Scenario(strategies="least_conn,random", requests=500))
+    assert list(found) == ["least_conn"] and found["least_conn"].complete and not found.complete
+    words = ["lab", "simulate", "--requests", "500"]
+    assert cli.main([*words, "--strategy", "least_conn,random"]) == 130
+    assert "stopped; this is what there is" in capsys.readouterr().err
+    assert cli.main([*words, "--strategy", "random", "--vary", "load=0.2,0.4"]) == 130
+    assert capsys.readouterr().err == "frontgate: stopped\n"
