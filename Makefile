@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 # FUZZ_SECONDS to nothing and FRONTGATE_FUZZ_RUNS to a number, and fewer lives than 1000: then they are the same each time.
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 5000
-# How many tests run at a time; many of them only wait. ARGS="-n 0" for one after the other.
-AT_A_TIME ?= 3
+# How many tests run at a time; many of them only wait. ARGS="-n 0" for one after the other. See tests/turns.py.
+AT_A_TIME ?= 4
 # A Makefile elsewhere on the way may export this; our packages belong into our own environment.
 unexport PYTHONPATH PYTHONHOME
 
@@ -29,7 +29,7 @@ demo: $(VENV)/.demo ## start backends and the door in front of them, until Ctrl-
 	@exec $(BIN)/python -m backends.demo
 
 test: $(VENV)/.test ## run all tests
-	$(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadscope $(ARGS)
 
 check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/ruff format --check .
@@ -37,7 +37,7 @@ check: $(VENV)/.test ## look at format, lint and types
 	$(BIN)/mypy
 
 test-built: $(VENV)/.test $(VENV)/built/.done ## run the tests of whole programs on what pip builds
-	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadfile \
+	FRONTGATE_UNDER_TEST=$(CURDIR)/$(VENV)/built $(BIN)/python -m pytest -n $(AT_A_TIME) --dist loadscope \
 	  tests/live tests/abuse tests/side $(ARGS)
 
 test-root: $(VENV)/.test ## run what only root may do: sudo make test-root

@@ -2,29 +2,31 @@
 
 Rules: whoever lacks something that a test needs skips it and says so. With FRONTGATE_SKIPS=none, as in CI, a skip is a
 failure, except of what only root may do: that runs with `sudo make test-root`. Several processes run tests at a time
-(`make test`); what fills the machine, or measures it, has it for itself.
+(`make test`, see `turns`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import gc
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from turns import ByDoors, alone, forget_turns, place, turn
 
 # Examples are the same in every run, so that a failure is one for everybody; no deadline, for some machines are slow.
-settings.register_profile("house", derandomize=True, deadline=None, max_examples=200, database=None)
+EXAMPLES = int(os.environ.get("FRONTGATE_EXAMPLES", "200"))
+settings.register_profile("house", derandomize=True, deadline=None, max_examples=EXAMPLES, database=None)
 settings.load_profile("house")
+if hasattr(providers, "_get_local_constants"):  # from 6.131 on
+    # Literals of whichever modules of ours are loaded just then would be among the examples: what another test imports,
+    # and every change of the program, would make them others.
+    providers._get_local_constants = providers.Constants
 
-TESTS = Path(__file__).parent
-# Tests, or folders of them, that want the whole machine.
-ALONE = (TESTS / "soak", TESTS / "abuse", TESTS / "fuzz", TESTS / "live" / "test_http2_attacks.py")
 ROOT_ONLY = "only root may become somebody else: sudo make test-root"
 
 
@@ -43,21 +45,14 @@ def log_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
-@contextlib.contextmanager
-def turn(run: int, alone: bool) -> Iterator[None]:
-    """While a test runs: nobody else's may, if it wants to be alone, and else none of those that do.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests into the order in which they run best."""
+    items.sort(key=place)
 
-    `run` is the process that all who run tests come from. Whoever waits for the room holds the door, so that those who
-    want to be alone get their turn.
-    """
-    with (
-        open(Path(tempfile.gettempdir(), f"frontgate-tests-{run}-door"), "wb") as door,
-        open(Path(tempfile.gettempdir(), f"frontgate-tests-{run}-room"), "wb") as room,
-    ):
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
-        yield
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByDoors | None:
+    """How `make test` has tests distributed; any other way that is asked for is xdist's own affair."""
+    return ByDoors(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the timeout of the test begins
@@ -65,15 +60,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for one's turn, where several processes run tests."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
-    with turn(os.getppid(), any(place in (item.path, *item.path.parents) for place in ALONE)):
+    with turn(os.getppid(), alone(item.path)):
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """What all tests together have loaded stays: else each `gc.collect` of a test, of which some do hundreds, takes a
+    second to look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail for what was skipped, where nothing may be; leave no locks behind."""
-    for lock in Path(tempfile.gettempdir()).glob(f"frontgate-tests-{os.getpid()}-*"):
-        lock.unlink(missing_ok=True)
+    forget_turns()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("FRONTGATE_SKIPS") != "none" or reporter is None:
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ class Module:
                     yield node.lineno, f"{node.module}.{name.name}"
 
 
+@cache  # to read all takes a second
 def modules(root):
     return [Module(root, path) for path in sorted((root / PACKAGE).rglob("*.py"))]
 

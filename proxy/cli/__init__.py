@@ -1,8 +1,8 @@
 """The command `frontgate`: serve, look at a configuration, signal a running frontgate, ask it how it is.
 
 Rules: each command is a module with `words`, which adds its parser and says with `set_defaults(do=...)` what does it.
-Exit code 0 when all is well, 1 for a problem, 2 for a command that cannot be understood. Problems are sentences on
-standard error.
+Exit code 0 when all is well, 1 for a problem, 2 for a command that cannot be understood, 130 when it was stopped by
+Ctrl-C. Problems are sentences on standard error.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["nginx"]:  # whose options are nginx's own
         return command.main(given[1:])
     asked = parser().parse_args(given)
+    asked.given = given
     try:
         do: Callable[[Any], int] = asked.do
         return do(asked)
@@ -98,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(problem, file=sys.stderr)
     except (Trouble, ValueError, PermissionError) as error:
         print(f"frontgate: {error}", file=sys.stderr)
+    except KeyboardInterrupt:  # where nobody knows better what it ends
+        print("frontgate: stopped", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

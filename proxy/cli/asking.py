@@ -13,6 +13,7 @@ from typing import Final
 
 import shtab
 
+from proxy.build import strategies
 from proxy.config import check, reading
 from proxy.config.model import Model
 from proxy.config.source import ConfigError
@@ -41,7 +42,7 @@ def checked(path: str, nginx: bool = False, lenient: bool = False) -> Model:
     none, with everything that only the system knows.
     """
     model, source, warnings = reading.load(path, nginx, lenient)
-    problems = check.problems(model, source)
+    problems = [*check.problems(model, source), *strategies.problems(model, source)]
     for warning in [*warnings, *check.warnings(model, source)]:
         print(f"{warning} (warning)", file=sys.stderr)
     if problems:

@@ -6,9 +6,7 @@ import argparse
 from typing import Any, Final
 from urllib.parse import quote
 
-from proxy.cli.asking import configured
-from proxy.cli.line import Line
-from proxy.config import reading
+from proxy.cli.line import line_of, words_of_line
 
 DRAINS: Final = {
     "drain": "give a backend no new requests, until undrain or a restart of frontgate",
@@ -20,7 +18,7 @@ def words(commands: Any) -> None:
     """What the commands take."""
     for name, text in DRAINS.items():
         command = commands.add_parser(name, help=text, description=text)
-        configured(command)
+        words_of_line(command)
         command.add_argument("upstream", help="its name in the configuration")
         command.add_argument("backend", help="its address there")
         command.set_defaults(do=do)
@@ -29,5 +27,5 @@ def words(commands: Any) -> None:
 def do(asked: argparse.Namespace) -> int:
     """Ask the admin door for it."""
     backend = f"/api/v1/upstreams/{quote(asked.upstream, safe='')}/backends/{quote(asked.backend, safe='')}"
-    print(Line(reading.load(asked.config)[0].admin).change(f"{backend}/{asked.command}", {})["sentence"])
+    print(line_of(asked).change(f"{backend}/{asked.command}", {})["sentence"])
     return 0

@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from proxy.cli.asking import configured
-from proxy.cli.line import Line
+from proxy.cli.line import line_of, words_of_line
 from proxy.cli.tables import table
-from proxy.config import reading
 
 EXCHANGES: Final = "/api/v1/exchanges"
 
@@ -27,7 +25,7 @@ def words(commands: Any) -> None:
     command = commands.add_parser(
         "explain", help=text, description=f"{text}. {more} the access log and in X-Request-ID."
     )
-    configured(command)
+    words_of_line(command)
     command.add_argument("id", nargs="?", help="id of the request; none: list what failed")
     command.add_argument("--recent", action="store_true", help="list the last requests instead, failed or not")
     command.add_argument("--slowest", action="store_true", help="list those that took longest lately")
@@ -37,7 +35,7 @@ def words(commands: Any) -> None:
 
 def do(asked: argparse.Namespace) -> int:
     """Print an explanation, or a list."""
-    line = Line(reading.load(asked.config)[0].admin)
+    line = line_of(asked)
     kind = "recent" if asked.recent else "slowest" if asked.slowest else "failed"
     found = line.ask(f"{EXCHANGES}/{quote(asked.id, safe='') if asked.id else kind}")
     if asked.json:

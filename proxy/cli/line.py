@@ -1,34 +1,68 @@
 """The way of commands to the API of the admin door: over TCP, TLS or a unix socket, with the token that it asks for.
 
 Rules: where the door is and which file has its token stands in the configuration that it runs with. Over TLS the door
-is known by its very certificate, since it is asked by address. What goes wrong is a Trouble, in the door's own words
-where it has said any.
+is known by its very certificate, since it is asked by address. Who has to show one to it (`client_ca`) says which, with
+--cert and --key or in the environment: that is the operator's own, and no affair of the configuration. What goes wrong
+is a Trouble, in the door's own words where it has said any.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
+import os
 import re
 import ssl
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from proxy.cli.asking import ASK_WITHIN, Trouble, UnixConnection
+import shtab
+
+from proxy.cli.asking import ASK_WITHIN, Trouble, UnixConnection, configured
+from proxy.config import reading
 from proxy.config.admin import Admin
 
 JSON: Final = "application/json"
 CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # who accepts on every address answers on the loopback one
+CERT, KEY = "FRONTGATE_ADMIN_CERT", "FRONTGATE_ADMIN_KEY"  # of the environment
+
+
+def words_of_line(command: argparse.ArgumentParser) -> None:
+    """What a command takes that asks the admin door."""
+    configured(command)
+    shown = {
+        "--cert": f"certificate to show to an admin door with client_ca (default: ${CERT})",
+        "--key": f"its private key (default: ${KEY}, or in the same file)",
+    }
+    for name, text in shown.items():
+        option = command.add_argument(name, metavar="FILE", help=text)
+        option.complete = shtab.FILE  # type: ignore[attr-defined]  # for `frontgate completion`
+
+
+def line_of(asked: argparse.Namespace) -> Line:
+    """The way to the admin door that a command is to ask. ConfigError, Trouble."""
+    admin = reading.load(asked.config)[0].admin
+    cert, key = asked.cert or os.environ.get(CERT), asked.key or os.environ.get(KEY)
+    if key and not cert:
+        raise Trouble(f"a key alone shows nothing: give its certificate too, with --cert FILE or in {CERT}")
+    return Line(admin, cert or None, key or None)
 
 
 class Line:
-    """Asks the admin door that [admin] describes."""
+    """Asks the admin door that [admin] describes; `cert` and `key` are the files of the certificate that it shows."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Admin, cert: str | None = None, key: str | None = None) -> None:
         if admin.listen is None:
             raise Trouble('there is no admin door to ask: add [admin] with listen = "127.0.0.1:9000"')
+        if admin.client_ca is not None and cert is None:
+            raise Trouble(
+                f"the admin door at {admin.listen} wants a certificate of whoever asks ([admin] client_ca): give yours "
+                f"with --cert FILE and --key FILE, or in {CERT} and {KEY}"
+            )
         self.admin = admin
+        self.cert, self.key = cert, key
         self.address = admin.listen
         self.fields = credentials(admin)
 
@@ -44,6 +78,8 @@ class Line:
         trust = ssl.create_default_context(cadata=first(self.admin.certificate))
         trust.check_hostname = False  # it is asked by address, and trusted by the file that it shows
         trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self.cert is not None:
+            shown(trust, self.cert, self.key)
         return http.client.HTTPSConnection(host, int(port), timeout=patience, context=trust)
 
     def ask(self, path: str) -> Any:
@@ -87,6 +123,15 @@ class Line:
             return json.loads(raw)
         except ValueError:
             raise Trouble(f"the admin door at {self.address} does not answer in JSON: is it frontgate's?") from None
+
+
+def shown(trust: ssl.SSLContext, cert: str, key: str | None) -> None:
+    """Have a certificate shown to the door."""
+    try:
+        trust.load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError is one
+        files = cert if key is None else f"{cert} and {key}"
+        raise Trouble(f"the certificate for the admin door in {files} cannot be used: {error.strerror}") from None
 
 
 def credentials(admin: Admin) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from proxy.apps.control import free
 from proxy.apps.gunicorn import look
+from proxy.build import strategies
 from proxy.cli.asking import Trouble
 from proxy.config import app as apps
 from proxy.config import check, toml
@@ -87,7 +88,7 @@ def model_of(asked: argparse.Namespace, name: str) -> Model:
     listen(tables, asked, folder)
     site(tables, asked, name)
     model = toml.validate(tables, source)
-    problems = check.problems(model, source)
+    problems = [*check.problems(model, source), *strategies.problems(model, source)]
     if problems:
         raise ConfigError(problems)
     return model

@@ -7,24 +7,23 @@ import json
 import time
 from typing import Any
 
-from proxy.cli.asking import Trouble, configured
-from proxy.cli.line import Line
+from proxy.cli.asking import Trouble
+from proxy.cli.line import line_of, words_of_line
 from proxy.cli.tables import table, uptime
-from proxy.config import reading
 
 
 def words(commands: Any) -> None:
     """What the command takes."""
     text = "show workers, backends and limits"
     command = commands.add_parser("status", help=text, description=text)
-    configured(command)
+    words_of_line(command)
     command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(do=do)
 
 
 def do(asked: argparse.Namespace) -> int:
     """Print the state."""
-    line = Line(reading.load(asked.config)[0].admin)
+    line = line_of(asked)
     found = line.ask("/status")
     if not isinstance(found, dict):
         raise Trouble(f"the admin door at {line.address} answers something else: is it frontgate's?")

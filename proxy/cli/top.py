@@ -23,11 +23,10 @@ from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote
 
-from proxy.cli.asking import Trouble, configured
+from proxy.cli.asking import Trouble
 from proxy.cli.frame import frame, painted
-from proxy.cli.line import Line
+from proxy.cli.line import Line, line_of, words_of_line
 from proxy.cli.view import ASCII, ORDERS, UNICODE, View
-from proxy.config import reading
 
 ERRORS: Final = "/api/v1/errors?most=20"
 AGAIN: Final = 1.0  # seconds until the door is asked again
@@ -41,14 +40,14 @@ def words(commands: Any) -> None:
     text = "show traffic, backends, limits and errors, live in the terminal"
     told = f"{text}. Keys: q leaves, s sorts backends, up and down choose one, d drains or undrains it."
     command = commands.add_parser("top", help=text, description=told)
-    configured(command)
+    words_of_line(command)
     command.add_argument("--once", action="store_true", help="print one frame and end")
     command.set_defaults(do=do)
 
 
 def do(asked: argparse.Namespace) -> int:
     """Show the door."""
-    line = Line(reading.load(asked.config)[0].admin)
+    line = line_of(asked)
     view = View(marks=UNICODE if "utf" in (sys.stdout.encoding or "").lower() else ASCII)
     if asked.once:
         view.errors = line.ask(ERRORS)["errors"]
@@ -105,21 +104,20 @@ class Show:
 
     def run(self) -> int:
         """Until the end."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.leave)
         signal.signal(signal.SIGWINCH, lambda *_: self.rouse())
         threading.Thread(target=self.listen, daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):
-            while not self.over:
-                self.draw()
-                ready, _, _ = select.select([sys.stdin, self.woken], [], [])
-                if self.woken in ready:
-                    os.read(self.woken, 4096)
-                if sys.stdin in ready:
-                    for key in pressed(os.read(sys.stdin.fileno(), 256)):
-                        self.press(key)
-                while self.heard:
-                    self.view.hear(*self.heard.popleft())
+        while not self.over:
+            self.draw()
+            ready, _, _ = select.select([sys.stdin, self.woken], [], [])
+            if self.woken in ready:
+                os.read(self.woken, 4096)
+            if sys.stdin in ready:
+                for key in pressed(os.read(sys.stdin.fileno(), 256)):
+                    self.press(key)
+            while self.heard:
+                self.view.hear(*self.heard.popleft())
         return 0
 
     def leave(self, number: int, _: FrameType | None) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from proxy.build import strategies
 from proxy.config import check, toml
 from proxy.config.model import Model
 from proxy.config.source import ConfigError, Problem
@@ -281,7 +282,7 @@ class Master(Household):
 def read_toml(path: str) -> Model:
     """A checked Model; ConfigError with everything that is wrong."""
     model, source = toml.load(path)
-    problems = check.problems(model, source)
+    problems = [*check.problems(model, source), *strategies.problems(model, source)]
     if problems:
         raise ConfigError(problems)
     return model

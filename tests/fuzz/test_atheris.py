@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris: make fuzz")
 
 
-@pytest.mark.timeout(int(SECONDS or 0) + 120)
+@pytest.mark.timeout(int(SECONDS or 0) + 120 + int(RUNS) // 40)
 @pytest.mark.parametrize("target", TARGETS)
 def test_target(target: str, tmp_path: Path) -> None:
     length = [f"-max_total_time={SECONDS}"] if SECONDS else [f"-runs={RUNS}", "-seed=1"]

@@ -20,7 +20,7 @@ from machine import ANSWERS, BAD, CONFIGS, KINDS, Machine
 EXAMPLES = int(os.environ.get("FRONTGATE_FUZZ_EXAMPLES", "60"))
 LONG = EXAMPLES >= 1000
 Dice = random.Random
-pytestmark = pytest.mark.timeout(60 + EXAMPLES)
+pytestmark = pytest.mark.timeout(60 + 4 * EXAMPLES)
 SIZE_WORDS = (0, 1, 20, 4095, 65_536, 100_000, 300_000)
 
 

@@ -22,20 +22,26 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 UNDER_TEST = os.environ.get("FRONTGATE_UNDER_TEST", str(ROOT))  # the folder of the package that runs; .ci/run: compiled
 T = TypeVar("T")
-given: set[int] = set()  # the ports of `free_port`
+BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8  # which of those who run tests
+PORTS = range(10_000 + BESIDE * 2750, 10_000 + (BESIDE + 1) * 2750)  # of `free_port`
+given: set[int] = set()  # of them
 
 
-def until(look: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
-    """Look again and again until it is true, and give that back; errors of sockets count as not yet."""
-    end = time.monotonic() + seconds
+def until(look: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
+    """Look again and again until it is true, and give that back; errors of sockets count as not yet.
+
+    Where the machine is so busy that there are fewer than ten looks a second, it waits up to three times as long.
+    """
+    begun, looks = time.monotonic(), 0
     pause = threading.Event()
     last: object = None
-    while time.monotonic() < end:
+    while (passed := time.monotonic() - begun) < seconds or (looks < seconds * 10 and passed < seconds * 3):
+        looks += 1
         try:
             last = look()
             if last:
@@ -47,10 +53,13 @@ def until(look: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at this instant, and that no outgoing connection takes before it is used:
-    it lies below those that the kernel gives (32768 and up), and this process gives none twice."""
+    """A port of 127.0.0.1 that nobody has at this instant, and that nobody takes before it is used: it lies below those
+    that the kernel gives to outgoing connections (32768 and up), this process gives none twice before it has given
+    all of its own, and others that run tests beside it have others."""
+    if len(given) == len(PORTS):
+        given.clear()
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = random.choice(PORTS)
         if port in given:
             continue
         given.add(port)
@@ -76,7 +85,95 @@ class Answer:
         return json.loads(self.body)
 
 
-class Door:
+class Program:
+    """Our command in a process of its own, with a folder for what it writes; used as `with`.
+
+    `command_line` says what runs, `up` whether it serves: that is waited for, unless `wait` is false, `starts` seconds
+    at most. At the end it is asked to stop, and killed when it has not after `stops` seconds.
+    """
+
+    starts, stops = 40.0, 20.0
+    own_session = False
+
+    def __init__(self, kind: str, wait: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # tests still read it behind the `with`
+        self.log = self.folder / "stderr.txt"
+        self.wait = wait
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command_line(self) -> list[str]:
+        """The program and its words."""
+        raise NotImplementedError
+
+    def up(self) -> bool:
+        """Whether it serves; an AssertionError when it never will."""
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"frontgate left with {self.process.returncode}:\n{self.stderr}")
+        return True
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of the program."""
+        return {**os.environ, "PYTHONPATH": UNDER_TEST}
+
+    @property
+    def place(self) -> Path:
+        """The folder that it starts in."""
+        return ROOT
+
+    def __enter__(self) -> Self:
+        with open(self.log, "ab") as errors, open(self.folder / "stdout.txt", "ab") as output:
+            self.process = subprocess.Popen(
+                self.command_line(),
+                cwd=self.place,
+                env=self.environment,
+                stdout=output,
+                stderr=errors,
+                start_new_session=self.own_session,
+            )
+        if self.wait:
+            try:
+                until(self.up, self.starts, "its start")
+            except BaseException:
+                self.__exit__(AssertionError)
+                raise
+        return self
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(self.stops)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if kind is not None:
+            print(f"--- the log ---\n{self.stderr}", file=sys.stderr)
+
+    def tell(self, number: signal.Signals) -> None:
+        """Signal the master."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def left(self, seconds: float = 30.0) -> int:
+        """Wait until the master has gone; gives its exit code."""
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    @property
+    def pid(self) -> int:
+        """The master's process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def stderr(self) -> str:
+        """What the processes have logged."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Door(Program):
     """A running frontgate. In the configuration {port}, {admin}, {folder} and {pid} stand for what the test gets.
 
     Use it as `with Door(text) as door`. More words to fill in may be given by name; `pid` and `[admin]` are added
@@ -87,58 +184,36 @@ class Door:
     def __init__(
         self, config: str, *, wait: bool = True, program: Sequence[object] | None = None, **words: object
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="door-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # tests still read it behind the `with`
+        super().__init__("door", wait)
         self.port = free_port()
         self.admin = free_port()
         self.words = {"port": self.port, "admin": self.admin, "folder": self.folder, **words}
         self.path = self.folder / "frontgate.toml"
-        self.log = self.folder / "stderr.txt"
-        self.wait = wait
         self.program = [*map(str, program or (sys.executable, "-P", "-m", "proxy.cli"))]
         self.paths = {"PYTHONPATH": UNDER_TEST} if program is None else {}
         self.write(config)
-        self.process: subprocess.Popen[bytes] | None = None
 
     # --- life -------------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Door:
-        command = [*self.program, "serve", "-c", str(self.path)]
-        environment = {**os.environ, **self.paths}
-        with open(self.log, "ab") as errors, open(self.folder / "stdout.txt", "ab") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=errors)
-        if self.wait:
-            try:
-                until(self.up, 20.0, "the door's start")
-            except BaseException:
-                self.__exit__(AssertionError)
-                raise
-        return self
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of the program."""
+        return {**os.environ, **self.paths}
 
-    def __exit__(self, kind: object = None, *_: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        if kind is not None:
-            print(f"--- the door's log ---\n{self.stderr}", file=sys.stderr)
+    def command_line(self) -> list[str]:
+        """The program and its words."""
+        return [*self.program, "serve", "-c", str(self.path)]
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command `frontgate`: the first of the words, -c and this door's configuration, the others."""
         command = [*self.program, words[0], "-c", str(self.path), *words[1:]]
-        environment = {**os.environ, **self.paths}
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=30, check=False
         )
 
     def up(self) -> bool:
         """Whether every worker serves."""
-        if self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"frontgate left with {self.process.returncode}:\n{self.stderr}")
-        return (self.folder / "pid").exists() and self.get_admin("/healthz").status == 200
+        return super().up() and (self.folder / "pid").exists() and self.get_admin("/healthz").status == 200
 
     def write(self, config: str) -> None:
         """Write the configuration; nothing is reloaded yet."""
@@ -159,38 +234,17 @@ class Door:
         self.tell(signal.SIGHUP)
         until(lambda: word in self.stderr[len(before) :], 10.0, f"{word!r} in {self.stderr[len(before) :]!r}")
 
-    def tell(self, number: signal.Signals) -> None:
-        """Signal the master."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30.0) -> int:
         """Stop it; gives the exit code."""
         self.tell(number)
         return self.left(seconds)
 
-    def left(self, seconds: float = 20.0) -> int:
-        """Wait until the master has gone; gives its exit code."""
-        assert self.process is not None
-        return self.process.wait(seconds)
-
     # --- looks ------------------------------------------------------------------------------------------------------
-
-    @property
-    def pid(self) -> int:
-        """The master's process id."""
-        assert self.process is not None
-        return self.process.pid
 
     @property
     def url(self) -> str:
         """The address of the listener on {port}."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def stderr(self) -> str:
-        """What the processes have logged."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def status(self) -> Any:
         """What /status says."""
@@ -304,3 +358,15 @@ def saying(text: bytes) -> Callable[[socket.socket], None]:
 def kill(pid: int) -> None:
     """kill -9."""
     os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    """Processes stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

@@ -7,20 +7,15 @@ Rules: those of `door`: nobody sleeps for luck, ports are chosen by chance, and 
 from __future__ import annotations
 
 import http.client
-import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from door import UNDER_TEST, Answer, alive, fetch, free_port, until
+from door import Answer, Program, alive, fetch, free_port
 
 APP = """
 import asyncio, json, os, time
@@ -55,7 +50,8 @@ async def app(scope, receive, send):
              "root_path": scope["root_path"], "client": scope["client"], "scheme": scope["scheme"], "length": len(body),
              "cwd": os.getcwd(), "env": {{key: value for key, value in os.environ.items() if key.startswith("T_")}}}}
     raw = json.dumps(facts).encode()
-    head = [(b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode())]
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode()),
+            (b"x-pid", str(os.getpid()).encode())]
     await send({{"type": "http.response.start", "status": 200, "headers": head}})
     await send({{"type": "http.response.body", "body": raw}})
 """
@@ -66,17 +62,16 @@ def app_text(word: str = "one", startup: str = "pass") -> str:
     return APP.format(startup=startup).replace('WORD = "one"', f'WORD = "{word}"')
 
 
-class Run:
+class Run(Program):
     """A running `frontgate run main:app` with further options; `text` is main.py."""
 
+    own_session = True
+
     def __init__(self, *options: str, text: str | None = None, wait: bool = True, app: str = "main:app") -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="run-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        super().__init__("run", wait)
         self.port = free_port()
         self.options = [app, "--http", f"127.0.0.1:{self.port}", "--runtime", str(self.folder / "r"), *options]
-        self.wait = wait
         self.write(app_text() if text is None else text)
-        self.process: subprocess.Popen[bytes] | None = None
 
     def write(self, text: str, name: str = "main.py") -> None:
         """Write a file of the application; its compiled form is not mistaken for it in the same second."""
@@ -86,67 +81,24 @@ class Run:
     @property
     def environment(self) -> dict[str, str]:
         """That of the command."""
-        return {**os.environ, "PYTHONPATH": UNDER_TEST, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**super().environment, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    @property
+    def place(self) -> Path:
+        """The folder that it starts in."""
+        return self.folder
 
     def command(self, *words: str) -> list[str]:
         """The command `frontgate`."""
         return [sys.executable, "-P", "-m", "proxy.cli", *words]
 
-    def __enter__(self) -> Run:
-        with open(self.folder / "stdout.txt", "ab") as output, open(self.folder / "stderr.txt", "ab") as errors:
-            self.process = subprocess.Popen(
-                self.command("run", *self.options),
-                cwd=self.folder,
-                env=self.environment,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            )
-        if self.wait:
-            try:
-                until(self.up, 40.0, "its start")
-            except BaseException:
-                self.__exit__(AssertionError)
-                raise
-        return self
-
-    def __exit__(self, kind: object = None, *_: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        if kind is not None:
-            print(f"--- the log ---\n{self.stderr}", file=sys.stderr)
+    def command_line(self) -> list[str]:
+        """The program and its words."""
+        return self.command("run", *self.options)
 
     def up(self) -> bool:
         """Whether it serves."""
-        if self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"frontgate left with {self.process.returncode}:\n{self.stderr}")
-        return "serving with" in self.stderr
-
-    @property
-    def stderr(self) -> str:
-        """What all processes have logged."""
-        path = self.folder / "stderr.txt"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    @property
-    def pid(self) -> int:
-        """The master's."""
-        assert self.process is not None
-        return self.process.pid
-
-    def tell(self, number: signal.Signals) -> None:
-        """Signal the master."""
-        os.kill(self.pid, number)
-
-    def left(self, seconds: float = 30.0) -> int:
-        """Wait until the master has gone; gives its exit code."""
-        assert self.process is not None
-        return self.process.wait(seconds)
+        return super().up() and "serving with" in self.stderr
 
     def restart(self) -> subprocess.CompletedProcess[str]:
         """`frontgate restart`, to its end."""
@@ -168,15 +120,16 @@ class Run:
 
 
 class Load:
-    """Clients in threads that ask without a pause, GET and POST in turn, and count what they get."""
+    """Clients in threads that ask without a pause, with these methods in turn, and count what they get."""
 
-    def __init__(self, port: int, clients: int = 4, path: str = "/") -> None:
+    def __init__(self, port: int, clients: int = 4, path: str = "/", methods: Sequence[str] = ("GET", "POST")) -> None:
         self.port = port
         self.path = path
+        self.methods = methods
         self.over = threading.Event()
         self.done = 0
         self.failed: list[object] = []
-        self.seen: set[Any] = set()
+        self.seen: set[int] = set()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.ask, args=(number,), daemon=True) for number in range(clients)]
 
@@ -199,7 +152,8 @@ class Load:
                 if self.over.is_set():
                     break
                 turn += 1
-                method, body = ("POST", b"x" * 1000) if turn % 2 else ("GET", None)
+                method = self.methods[turn % len(self.methods)]
+                body = b"x" * 1000 if method == "POST" else None
                 try:
                     connection.request(method, self.path, body=body)
                     answer = connection.getresponse()
@@ -207,14 +161,15 @@ class Load:
                 except (OSError, http.client.HTTPException) as error:
                     self.count(repr(error), None)
                     break
-                self.count("" if answer.status == 200 else f"{answer.status} {raw[:100]!r}", raw)
+                problem = "" if answer.status == 200 else f"{answer.status} {raw[:100]!r}"
+                self.count(problem, answer.headers.get("x-pid"))
             connection.close()
 
-    def count(self, problem: str, raw: bytes | None) -> None:
-        """Note one answer."""
+    def count(self, problem: str, pid: str | None) -> None:
+        """Note one answer, and who gave it."""
         with self.lock:
             self.done += 1
             if problem:
                 self.failed.append(problem)
-            elif raw is not None:
-                self.seen.add(json.loads(raw)["pid"])
+            elif pid is not None:
+                self.seen.add(int(pid))

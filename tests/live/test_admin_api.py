@@ -31,6 +31,7 @@ def bodies(door: Door, number: int = 12) -> list[bytes]:
 # --- what it does -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.built
 def test_weights_hold_until_the_next_reload_and_for_workers_that_are_born_later():
     with (
         backend(saying(b"one")) as one,
@@ -54,6 +55,7 @@ def test_weights_hold_until_the_next_reload_and_for_workers_that_are_born_later(
         until(lambda: bodies(door).count(b"one") == 6, what="the configured weights again")
 
 
+@pytest.mark.built
 def test_weights_move_the_keys_of_a_hash():
     upstream = f'balance = "hash"\nhash = "$request_uri"\n{TWO}'
     with (
@@ -70,6 +72,7 @@ def test_weights_move_the_keys_of_a_hash():
         until(lambda: share() >= 59, what="nearly all keys at the heavy one")
 
 
+@pytest.mark.built
 def test_disabled_and_drained_backends_get_nothing_and_reloads_leave_them_so():
     with (
         backend(saying(b"one")) as one,
@@ -88,6 +91,7 @@ def test_disabled_and_drained_backends_get_nothing_and_reloads_leave_them_so():
         until(lambda: set(bodies(door)) == {b"one", b"two"}, what="both")
 
 
+@pytest.mark.built
 def test_a_pardon_closes_a_breaker_and_ends_a_rest():
     for more in ("breaker = { failures = 2, recovery = '10m' }", "max_fails = 2\nfail_timeout = '10m'"):
         healthy = threading.Event()
@@ -138,6 +142,7 @@ def test_the_configuration_is_read_again_and_the_outcome_is_told():
 # --- what it shows ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.built
 def test_live_exchanges_are_shown_while_they_go_on():
     go = threading.Event()
 
@@ -163,6 +168,7 @@ def test_live_exchanges_are_shown_while_they_go_on():
         until(lambda: read(door, "exchanges/live")["exchanges"] == [])
 
 
+@pytest.mark.built
 def test_who_is_limited_is_named():
     sections = '[limit.few]\nrate = "1r/m"\n[limit.keyed]\nkey = "header:X-Key"\nrate = "1r/m"'
     route = "".join(
@@ -189,6 +195,7 @@ def test_who_is_limited_is_named():
         assert abs(read(door, "limits")["limits"][0]["keys"][0]["last"] - time.time()) < 60
 
 
+@pytest.mark.built
 def test_the_slowest_are_kept_where_there_is_a_door():
     def answer(wire: socket.socket) -> None:
         while raw := head_of(wire):
@@ -384,6 +391,36 @@ def test_certificates_let_in_instead_of_tokens():
             assert asked(True) == 200
 
 
+def test_commands_show_the_certificate_that_the_door_wants(monkeypatch):
+    admin = '[admin]\nlisten = "127.0.0.1:{admin}"\ncertificate = "tls.pem"\nkey = "tls.key"\nclient_ca = "ca.pem"\n'
+    ca = trustme.CA()
+    ours, operators, strangers = ca.issue_cert("localhost"), ca.issue_cert("a@example.com"), trustme.CA()
+    with backend(saying(b"one")) as one:
+        door = Door(plain(admin, upstream=TWO), servers=servers(one), wait=False)
+        files = {name: str(door.folder / name) for name in ("operator.pem", "operator.key", "stranger.pem")}
+        ca.cert_pem.write_to_path(door.folder / "ca.pem")
+        ours.cert_chain_pems[0].write_to_path(door.folder / "tls.pem")
+        ours.private_key_pem.write_to_path(door.folder / "tls.key")
+        operators.cert_chain_pems[0].write_to_path(files["operator.pem"])
+        operators.private_key_pem.write_to_path(files["operator.key"])
+        strangers.issue_cert("b@example.com").private_key_and_cert_chain_pem.write_to_path(files["stranger.pem"])
+        shown = ("--cert", files["operator.pem"], "--key", files["operator.key"])
+        with door:
+            until(lambda: door.command("status", *shown).returncode == 0, 20.0, "the door's answer")
+            assert '"workers"' in door.command("status", "--json", *shown).stdout
+            drained = door.command("drain", *shown, "app", f"127.0.0.1:{one}")
+            assert drained.returncode == 0, drained.stderr
+            assert "draining" in door.command("top", "--once", *shown).stdout
+            none = door.command("status")
+            assert none.returncode == 1 and "give yours with --cert FILE and --key FILE" in none.stderr
+            assert door.command("status", "--cert", files["stranger.pem"]).returncode == 1
+            half = door.command("status", "--cert", files["operator.pem"])
+            assert half.returncode == 1 and "cannot be used" in half.stderr
+            monkeypatch.setenv("FRONTGATE_ADMIN_CERT", files["operator.pem"])
+            monkeypatch.setenv("FRONTGATE_ADMIN_KEY", files["operator.key"])
+            assert door.command("explain").returncode == 0
+
+
 def test_a_keeper_that_dies_is_replaced_and_remembers_what_was_done():
     with (
         backend(saying(b"one")) as one,
@@ -397,6 +434,7 @@ def test_a_keeper_that_dies_is_replaced_and_remembers_what_was_done():
         assert set(bodies(door)) == {b"two"}
 
 
+@pytest.mark.built
 def test_streams_of_http2_are_live_and_explained_too():
     config = plain("[explain]\nkeep = 5", upstream=TWO).replace('{port}"\n', '{port}"\nhttp2 = true\n', 1)
     go = threading.Event()

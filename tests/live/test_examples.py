@@ -71,6 +71,7 @@ def behind(text: str, folder: Path, admin: int) -> Iterator[tuple[str, Recorder]
         yield re.sub(r"^(?:# )?pid = .*$", 'pid = "pid"', changed, flags=re.M), recorder
 
 
+@pytest.mark.built
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_starts_and_answers(path: Path, tmp_path: Path) -> None:
     authority = trustme.CA()

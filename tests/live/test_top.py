@@ -104,7 +104,7 @@ class Terminal:
             assert time.monotonic() < end, f"{words!r} is not in {self.text[-3000:]!r}"
             self.read()
 
-    def ends(self, seconds=10.0):
+    def ends(self, seconds=30.0):
         end = time.monotonic() + seconds
         while self.process.poll() is None:
             assert time.monotonic() < end

@@ -34,6 +34,7 @@ def gone(door: Door) -> Iterator[None]:
         until(lambda: not (door.folder / "pid").exists())
 
 
+@pytest.mark.built
 def test_the_new_program_serves_before_the_old_one_goes(door: Door, gone: None) -> None:
     kept = door.connection()
     kept.request("GET", "/here")
@@ -103,6 +104,7 @@ def test_nobody_to_be_replaced(door: Door) -> None:
     assert done.returncode == 1 and 'add pid = "/run/frontgate.pid"' in done.stderr
 
 
+@pytest.mark.built
 def test_the_old_workers_can_rest_and_come_back(door: Door, gone: None) -> None:
     """USR2, WINCH, and HUP when the new program is found wanting: nginx's way back. It has no terminal here."""
     door.stop(signal.SIGTERM)

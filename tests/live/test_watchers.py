@@ -3,17 +3,13 @@ reload in the middle, descriptors that run out, nobody well but the one that is 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import resource
-import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 from configs import plain
-from door import alive, backend, kill, until
+from door import alive, backend, kill, stopped, until
 from wires import CleanDoor, Recorder, Request, Stream, Wire, answer, read_head
 
 CONFIG = plain(workers=2, upstream="servers = [{servers}]\n{more}")
@@ -66,16 +62,6 @@ def waiting(door: CleanDoor) -> int:
 
 def get(wire: Wire, target: str) -> None:
     wire.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """A process stands still."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_worker_that_stands_still_closes_no_upstream() -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h11
+from door import free_port
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 UNTOLD = frozenset((b"date", b"server"))
@@ -41,15 +42,6 @@ http {
     uwsgi_temp_path %%HERE%%/uwsgi;
     scgi_temp_path %%HERE%%/scgi;
 """
-
-
-def free_ports(count):
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @dataclass
@@ -177,7 +169,7 @@ def start(name, command, text, folder, ports, files, backend):
 def both(text, folder, files, backend):
     """nginx and frontgate with the same configuration."""
     doors = len(set(re.findall(r"%%P(\d)%%", text)))
-    ports = free_ports(2 * doors)
+    ports = [free_port() for _ in range(2 * doors)]
     ours = [sys.executable, "-P", "-m", "proxy.cli", "nginx"]
     nginx = start("nginx", [NGINX], text, folder / "nginx", ports[:doors], files, backend)
     try:

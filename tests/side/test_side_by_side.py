@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import time
 
 import pytest
 import trustme
@@ -91,7 +92,11 @@ def test_the_same(pairs, group, name):
     door, request = BY_NAME[group].asked[name]
     nginx, ours = pairs(group)
     secure = BY_NAME[group].secure and not name.startswith("plain")
-    theirs, own = nginx.tell(request, door, secure), ours.tell(request, door, secure)
+    for _ in range(5):
+        second = int(time.time())
+        theirs, own = nginx.tell(request, door, secure), ours.tell(request, door, secure)
+        if own == theirs or int(time.time()) == second:  # else they may tell of times, and not of the same one
+            break
     if (group, name) in DIFFERENT:
         assert own != theirs, f"no longer different: {DIFFERENT[group, name]}"
         return
