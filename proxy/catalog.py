@@ -74,7 +74,7 @@ def made(wanted: Wanted, factory: Factory | None = None) -> Strategy:
     name = name if factory is None else getattr(factory, "__name__", "own")
     make: Factory = factory or imported(name, wanted.table.balance_from)
     try:
-        base = make(*wanted[:3])
+        base = make(list(wanted.backends), *wanted[1:3])  # a list of its own: it may sort it
     except Exception as error:
         problem = f"{type(error).__name__}: {error}; it is given (backends, clock, rng)"
         raise ValueError(f'the strategy "{name}" cannot be made: {problem}') from error

@@ -62,7 +62,7 @@ class Complaints:
         self.next = self.clock.now + COMPLAIN_EVERY
         place = extract_tb(error.__traceback__)[-1:]
         where = f" in {place[0].filename}:{place[0].lineno}" if place else ""
-        text = "balance = %s failed %d times, and round_robin picked: %s%s: %s"
+        text = "balance = %s failed %d times; what it did not pick, round_robin did: %s%s: %s"
         log.error(text, self.name, self.number, type(error).__name__, where, error)
         self.number = 0
 

@@ -17,6 +17,7 @@ from proxy.build import strategies
 from proxy.config import check, reading
 from proxy.config.model import Model
 from proxy.config.source import ConfigError
+from proxy.process.child import drop_privileges
 
 ASK_WITHIN: Final = 10.0  # seconds
 
@@ -42,7 +43,7 @@ def checked(path: str, nginx: bool = False, lenient: bool = False) -> Model:
     none, with everything that only the system knows.
     """
     model, source, warnings = reading.load(path, nginx, lenient)
-    problems = [*check.problems(model, source), *strategies.problems(model, source)]
+    problems = [*check.problems(model, source), *strategies.problems(model, source, drop_privileges)]
     for warning in [*warnings, *check.warnings(model, source)]:
         print(f"{warning} (warning)", file=sys.stderr)
     if problems:

@@ -25,6 +25,7 @@ from proxy.config import app as apps
 from proxy.config import check, toml
 from proxy.config.model import Model
 from proxy.config.source import ConfigError, Source
+from proxy.process.child import drop_privileges
 
 PRIVATE: Final = ("localhost", "local", "test", "example", "invalid", "internal", "lan", "home.arpa", "onion")
 """Endings of names that no authority certifies (RFC 6761, RFC 6762, RFC 8375, RFC 7686, ICANN's .internal)."""
@@ -88,7 +89,7 @@ def model_of(asked: argparse.Namespace, name: str) -> Model:
     listen(tables, asked, folder)
     site(tables, asked, name)
     model = toml.validate(tables, source)
-    problems = [*check.problems(model, source), *strategies.problems(model, source)]
+    problems = [*check.problems(model, source), *strategies.problems(model, source, drop_privileges)]
     if problems:
         raise ConfigError(problems)
     return model

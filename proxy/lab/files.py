@@ -41,9 +41,13 @@ def write(path: str | Path, content: str | bytes) -> None:
 def writable(path: str | Path, folder: bool = False) -> None:
     """Look before a long run whether it can be a file, or a folder of files. ValueError with a sentence."""
     place = Path(path)
-    if folder and place.is_dir():
+    try:
+        there = place.is_dir()
+    except OSError as problem:  # a name that is too long
+        raise ValueError(f"{path} cannot be written: {problem.strerror}") from None
+    if folder and there:
         return
-    if place.is_dir():
+    if there:
         raise ValueError(f"{path} cannot be written: it is a folder; say a file in it")
     if folder and place.exists():
         raise ValueError(f"{path} cannot be a folder: it is a file; say another name, or one that ends in .csv")

@@ -25,7 +25,7 @@ from proxy.config.model import Model
 from proxy.config.source import ConfigError, Problem
 from proxy.process import activation, pidfile, succession
 from proxy.process.channel import Quit, Reload, Reopen
-from proxy.process.child import MINE, Child
+from proxy.process.child import MINE, Child, drop_privileges
 from proxy.process.denied import Denied, unopened
 from proxy.process.estate import Change, Estate, slots_of
 from proxy.process.household import Household, Post
@@ -282,7 +282,7 @@ class Master(Household):
 def read_toml(path: str) -> Model:
     """A checked Model; ConfigError with everything that is wrong."""
     model, source = toml.load(path)
-    problems = [*check.problems(model, source), *strategies.problems(model, source)]
+    problems = [*check.problems(model, source), *strategies.problems(model, source, drop_privileges)]
     if problems:
         raise ConfigError(problems)
     return model

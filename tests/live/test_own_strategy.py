@@ -69,7 +69,7 @@ def test_whatever_it_does_requests_are_answered():
         (door.folder / "fixed.py").write_text(FIXED.format(pick="self.backends[7]"))
         with door:
             assert sorted(door.get().body for _ in range(3)) == [b"a", b"b", b"c"]
-            line = "balance = fixed:Fixed failed 1 times, and round_robin picked: IndexError in "
+            line = "balance = fixed:Fixed failed 1 times; what it did not pick, round_robin did: IndexError in "
             assert line in door.stderr and door.stderr.count("balance = fixed:Fixed failed") == 1
 
 

@@ -68,7 +68,7 @@ def run(asked: argparse.Namespace) -> int:
     except ValueError as problem:
         raise Trouble(f"--name {problem}") from None
     keyed = Keyed(asked.key, asked.ipv6_prefix)
-    routes = Routes([prefix for text in asked.routes for prefix in text.split(",")], asked.name)
+    routes = Routes([prefix for text in asked.routes for prefix in text.split(",") if prefix], asked.name)
     log = AccessLog(asked.logs, asked.format, counted(), formats(asked))
     times: dict[str, Times] = {}
     for name, key, ms in arrivals(log, keyed, routes):

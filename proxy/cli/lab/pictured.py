@@ -167,7 +167,8 @@ def series_written(asked: argparse.Namespace, found: Series, measures: Sequence[
         first = found.found[0]
         said = f"{found.key}: {', '.join(found.values)}. Else {plots.told(first.scenario, found.key)}."
         command = shlex.join(["frontgate", *asked.given])
-        study = Study(f"Laboratory: {figure.title}", said, first.scenario, first.told()["scenario"], command)
+        again = (first.told()["scenario"], command, None, True, f"{found.key} = {found.values[0]}")
+        study = Study(f"Laboratory: {figure.title}", said, first.scenario, *again)
         files.write(asked.report, series_report(study, found, figure))
 
 

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.clock import NEVER
 from proxy.downstream.h1 import OPTIONS
-from proxy.downstream.h2.engine import (
-    ENHANCE_YOUR_CALM,
-    NO_ERROR,
-    REFUSED_STREAM,
-    SETTINGS_TIMEOUT,
-    Engine,
-)
+from proxy.downstream.h2.engine import ENHANCE_YOUR_CALM, NO_ERROR, REFUSED_STREAM, SETTINGS_TIMEOUT, Engine
 from proxy.downstream.h2.outlet import Outlet
 from proxy.downstream.h2.stream import Stream
 from proxy.downstream.leave import LINGER, Leave, reset

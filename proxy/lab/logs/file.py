@@ -100,8 +100,8 @@ class AccessLog:
         form = self.format or line_format.found(sample, self.known)
         if form is None and sample:
             raise ValueError(
-                f"{path}: no line is of a format that is known (the first: {sample[0][:120]!r}); say the log_format with"
-                " --format"
+                f"{path}: no line is of a format that is known (the first: {sample[0][:120]!r}); say the log_format"
+                " with --format"
             )
         if form is not None and form.text not in self.formats:
             self.formats.append(form.text)

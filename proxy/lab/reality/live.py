@@ -27,6 +27,7 @@ REQUESTS: Final = 2000  # when a scenario does not say how many
 SERVICE: Final = "exp:40ms"  # when it does not say how long they take
 MOST_RATE: Final = 1000.0  # requests a second
 MOST_CROWD: Final = 400  # requests at a time; select() knows 1024 descriptors
+MOST_BACKENDS: Final = 200  # which have them of one process
 IDLE_REQUESTS: Final = 60
 STARTS_IN: Final = 40.0  # seconds that the door may take
 TRIES: Final = 3  # ports that may be taken meanwhile by somebody else
@@ -156,6 +157,8 @@ def refuse(scenario: Scenario, strategy: str) -> None:
         raise ValueError("upstream.sticky: live clients keep no cookies; leave it out, or see `frontgate lab simulate`")
     for machine in scenario.backends:
         _known(machine, Machine(), MACHINE, "backends.")
+    if len(scenario.backends) > MOST_BACKENDS:
+        raise ValueError(f"{len(scenario.backends)} backends are too many: live has room for {MOST_BACKENDS}")
     if scenario.arriving > MOST_RATE:
         raise ValueError(
             f"{scenario.arriving:.6g} requests a second are too many: live asks at most {MOST_RATE:g}, so that the load"

@@ -29,7 +29,8 @@ OUTCOME: Final = (
 
 class Study(NamedTuple):
     """What a report is of: its title, a sentence on what was done, the scenario and how it is told, the command that
-    repeats it, the window whose decisions are explained, and whether the scenario alone repeats it, too."""
+    repeats it, the window whose decisions are explained, whether the scenario alone repeats it, too, and in a series
+    the value that the scenario is of."""
 
     title: str
     facts: str
@@ -38,6 +39,7 @@ class Study(NamedTuple):
     command: str
     window: tuple[float, float] | None = None
     whole: bool = True
+    value: str = ""
 
 
 def report(study: Study, found: Mapping[str, Outcome], figures: Sequence[Figure]) -> str:
@@ -166,12 +168,14 @@ def _repeat(study: Study) -> str:
     if "backends" in said and not any(said["backends"]):
         said["backends"] = len(said["backends"])
     scenario = tomli_w.dumps(json.loads(json.dumps(said)))
+    value = f" of {study.value}" if study.value else ""
+    played = ", for <code>frontgate lab simulate scenario.toml</code>" if study.whole else ""
     return (
         f'<section id="repeat"><h2>Repeat it</h2><p>The same seed ({study.scenario.seed}) gives the same result. The'
         " command that made this report:</p>"
         f'<pre tabindex="0" aria-label="Command"><code id="command">{escape(study.command)}</code></pre>'
         '<button type="button" data-copies="command" hidden>Copy the command</button>'
-        f"<p>The whole scenario{', for <code>frontgate lab simulate scenario.toml</code>' if study.whole else ''}:</p>"
+        f"<p>The whole scenario{escape(value)}{played}:</p>"
         f'<pre tabindex="0" aria-label="Scenario"><code id="scenario">{escape(scenario)}</code></pre>'
         '<button type="button" data-copies="scenario" hidden>Copy the scenario</button>'
         '<p id="copied" role="status"></p></section>'

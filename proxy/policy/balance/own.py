@@ -3,13 +3,14 @@
 Rules: it may know nothing of health, of places or of what was tried. What it picks although that cannot take the
 request, round_robin picks in its stead among those that can; so it does when the strategy raises or picks something
 else than one of its backends, and then `wrong` is told. When it picks None, nobody is picked. Whatever else one
-asks, the strategy answers itself.
+asks, the strategy answers itself; what goes wrong there is told too, and is no affair of the request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.policy.balance.explained import SILENT
 from proxy.policy.balance.round_robin import RoundRobin
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.policy.backend import Backend
     from proxy.policy.balance.strategy import Strategy
+
+HEARS: Final = ("answered", "ended", "left")
 
 
 class Own:
@@ -39,7 +42,15 @@ class Own:
         """`answered`, `ended` and `left`, if the strategy has them, and its own."""
         if name == "base":
             raise AttributeError(name)  # it is not there yet
-        return getattr(self.base, name)
+        found = getattr(self.base, name)
+        return partial(self._hear, found) if name in HEARS else found
+
+    def _hear(self, hears: Callable[[Exchange], object], exchange: Exchange) -> None:
+        """Tell the strategy of an exchange that has to go on whatever the strategy makes of it."""
+        try:
+            hears(exchange)
+        except Exception as error:
+            self.wrong(error)
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
         """What the strategy picks, if that can be."""
@@ -62,10 +73,19 @@ class Own:
         if self.stood_in:
             return f"{self.name} picked none that can take it; {self.house.why(exchange, tried, chosen)}"
         why = getattr(self.base, "why", None)
-        return str(why(exchange, tried, chosen)) if why is not None else SILENT
+        if why is None:
+            return SILENT
+        try:
+            return str(why(exchange, tried, chosen))
+        except Exception as error:
+            self.wrong(error)
+            return SILENT
 
     def adopt(self, before: Own) -> None:
         """Go on with what a strategy before this one knew, if both are the same and it can."""
         adopt = getattr(self.base, "adopt", None)
         if adopt is not None and before.name == self.name:
-            adopt(before.base)
+            try:
+                adopt(before.base)
+            except Exception as error:
+                self.wrong(error)

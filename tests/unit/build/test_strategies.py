@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import pytest
@@ -52,7 +53,23 @@ def test_one_that_takes_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(strategies, "LONGEST", 1)
     (tmp_path / "for_ever.py").write_text("import threading\nthreading.Event().wait()\n")
     table = strategies.Upstream(balance="for_ever:Mine", balance_from=str(tmp_path), servers=["a:1"])
-    assert "took too long" in strategies.tried(table)
+    assert "took too long" in strategies.tried(table, lambda: None)
+
+
+def test_it_is_tried_as_whom_it_would_serve(tmp_path):
+    """Before others' code runs, what workers may not do is given up, for a master may be root."""
+    (tmp_path / "tried_one.py").write_text("import os\nraise ValueError(os.environ['BECAME'])\n")
+    table = strategies.Upstream(balance="tried_one:Mine", balance_from=str(tmp_path), servers=["a:1"])
+
+    def become():
+        os.environ["BECAME"] = "nobody"
+
+    assert "ValueError: nobody" in strategies.tried(table, become) and "BECAME" not in os.environ
+
+    def unknown():
+        raise KeyError("name not found")
+
+    assert strategies.tried(table, unknown) == ""
 
 
 def test_a_name_that_is_not_known(tmp_path, capsys):
@@ -78,7 +95,7 @@ def test_complaints_come_once_in_a_while(caplog):
         clock.now += balance.COMPLAIN_EVERY
         wrong(KeyError("x"))
     assert [record.args[1] for record in caplog.records] == [1, 5]
-    assert "balance = own:Mine failed 1 times, and round_robin picked: KeyError: 'x'" in caplog.text
+    assert "balance = own:Mine failed 1 times; what it did not pick, round_robin did: KeyError: 'x'" in caplog.text
 
 
 def test_every_name_of_a_configuration_is_in_the_catalog():

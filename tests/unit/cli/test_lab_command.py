@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from proxy import cli
 
@@ -56,6 +57,10 @@ def test_mistakes(capsys):
         (["--weights", "a"], "--weights takes numbers"),
         (["--weights", "1,2,3", "--backends", "2"], "--weights says 3 numbers, and there are 2 backends"),
         (["--set", "nonsense"], "--set takes KEY=VALUE"),
+        (["--json", "n" * 300], "cannot be written: File name too long"),
+        (["--set", "upstream=3", "--speeds", "1,2"], "upstream: Input should be a valid dictionary"),
+        (["--backends", "99999999999", "--speeds", "1"], "must be 1 to 100000 backends"),
+        ([sys.executable], "cannot be read as a scenario: 'utf-8' codec"),
         (["nowhere.toml"], "nowhere.toml cannot be read as a scenario"),
         (["--strategy", "no.such:thing"], 'there is no strategy "no.such:thing"'),
     ):

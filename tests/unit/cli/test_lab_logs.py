@@ -147,6 +147,8 @@ def test_limits_show_whom(capsys, log):
     text = capsys.readouterr().out
     assert "# key          requests  rejected  first\n# 203.0.113.9        30        29  2023-11-14T22:13:20Z" in text
     assert "burst = 0" in text
+    assert cli.main(["lab", "limits", log, *words, "--routes", ",,"]) == 0  # as if nothing was said
+    assert capsys.readouterr().out == text
 
 
 def test_a_key_of_a_client_stays_in_its_comment(capsys, tmp_path):

@@ -198,7 +198,7 @@ def test_a_report_of_a_series(tmp_path, capsys):
     run("--vary", "load=0.3,0.8", "--report", str(report))
     page = report.read_text()
     assert page.count("<svg") == 1 and "Outcome of each strategy, load = 0.8" in page
-    assert "--vary load=0.3,0.8" in page
+    assert "--vary load=0.3,0.8" in page and "The whole scenario of load = 0.3, for" in page
 
 
 def test_a_replay_is_reported_too(tmp_path, capsys):

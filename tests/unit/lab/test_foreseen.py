@@ -76,6 +76,7 @@ def test_the_crowd():
         ({"upstream": {"sticky": {"cookie": "a"}}}, "upstream.sticky: live clients keep no cookies"),
         ({"network": 0.001}, "network: live knows nothing of it"),
         ({"backends": [{"backlog": 3}]}, "backends.backlog: live backends take every connection"),
+        ({"backends": 201, "rate": 1.0}, "201 backends are too many: live has room for 200"),
         ({"service": "det:1ms", "backends": 4}, "2400 requests a second are too many: live asks at most 1000"),
         ({"load": 2.0, "requests": 2000}, "requests would be there at a time, and live has room for 400"),
         ({"strategies": "no.such:thing"}, 'there is no strategy "no.such:thing"'),

@@ -55,6 +55,21 @@ def test_it_need_not_know_of_health_or_places():
     assert not dead.failed and dead.retries < 50 and dead.backends[0].share < dead.backends[1].share
 
 
+def test_it_may_do_with_its_list_what_it_likes():
+    class Sorts:
+        def __init__(self, backends, clock, rng):
+            backends.reverse()
+            self.backends = backends
+
+        def pick(self, exchange, tried):
+            return self.backends.pop() if len(self.backends) > 1 else self.backends[0]
+
+    found = simulate(Scenario(requests=100, load=0.5, warmup=0.0), Sorts)
+    group = found.world.doors.workers[0].group
+    assert [one.address for one in group.backends] == [f"10.0.0.{n}:8000" for n in range(4)]
+    assert found.answered == 100 and found.backends[3].share > 0.9
+
+
 def test_its_faults_are_loud():
     class Broken:
         def __init__(self, backends, clock, rng):

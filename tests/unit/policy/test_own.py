@@ -83,6 +83,26 @@ def test_faults_are_told_and_round_robin_picks():
     assert isinstance(bench.wrong[1], ValueError) and len(bench.wrong) == 4
 
 
+class Failing(Stubborn):
+    """Fails whatever it is told or asked."""
+
+    def fail(self, *_):
+        raise KeyError("mine")
+
+    why = answered = ended = left = adopt = fail
+
+
+def test_what_fails_beside_a_pick_is_told_and_no_more():
+    """Else an exchange would never end, for all that comes behind its observers."""
+    bench = Bench()
+    one = bench.own(Failing(bench.backends[1]))
+    assert one.pick(None, ()) is bench.backends[1] and one.why(None, (), bench.backends[1]) == SILENT
+    for tell in (one.answered, one.ended, one.left):
+        tell(None)
+    one.adopt(bench.own(Failing(None)))
+    assert [type(error) for error in bench.wrong] == [KeyError] * 5
+
+
 def test_it_says_why_hears_and_goes_on():
     bench = Bench()
     chosen = bench.backends[0]
