@@ -30,7 +30,7 @@ from proxy.policy.balance.strategy import Strategy
 Factory = Callable[[Sequence[Backend], Clock, Random], Strategy]
 
 
-def loud(error: Exception) -> None:
+def loud(error: BaseException) -> None:
     """Raise what a strategy of one's own did wrong."""
     raise error
 
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     rng: Random
     table: Upstream
     text: Callable[[str], Callable[[Exchange], bytes]]
-    wrong: Callable[[Exception], None] = loud
+    wrong: Callable[[BaseException], None] = loud
 
 
 Make = Callable[[Wanted], Strategy]

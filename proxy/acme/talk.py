@@ -7,9 +7,11 @@ of the keeper or hold it up for ever. What it says in words goes into logs, so i
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import requests
+import urllib3
 
 PATIENCE: Final = 20  # seconds for one answer
 MOST: Final = 1 << 20  # bytes of one answer: directories, orders and chains have some thousands
@@ -33,7 +35,7 @@ class Talk(requests.Session):
         with answer:
             if answer.is_redirect:
                 raise requests.TooManyRedirects(f"it sends us on to {answer.headers['Location']}")
-            for part in answer.iter_content(PART):
+            for part in _as_they_come(answer):
                 parts.append(part)
                 size += len(part)
                 if size > MOST:
@@ -42,6 +44,18 @@ class Talk(requests.Session):
                     raise requests.exceptions.ReadTimeout
         answer._content = b"".join(parts)
         return answer
+
+
+def _as_they_come(answer: requests.Response) -> Iterator[bytes]:
+    """The parts of a body, each as soon as it is there: `iter_content` waits for a part to be whole, however slowly
+    it comes."""
+    try:
+        while part := answer.raw.read1(PART, decode_content=True):
+            yield part
+    except urllib3.exceptions.ReadTimeoutError:
+        raise requests.exceptions.ReadTimeout from None
+    except urllib3.exceptions.HTTPError as problem:
+        raise requests.ConnectionError(problem) from None
 
 
 def reason(error: Exception) -> str:

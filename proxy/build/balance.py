@@ -54,7 +54,7 @@ class Complaints:
         self.next = 0.0
         self.number = 0  # since the last line
 
-    def __call__(self, error: Exception) -> None:
+    def __call__(self, error: BaseException) -> None:
         """It has done something wrong."""
         self.number += 1
         if self.clock.now < self.next:

@@ -57,7 +57,7 @@ class Outcome:
             1e3 * sum(ordered) / len(ordered) if ordered else 0.0,
             *(1e3 * quantile(ordered, share) for share in (0.5, 0.9, 0.99)),
         )
-        self.margin = 1e3 * margin(self.times)
+        self.margin = margin(self.times)
         self.slowest = 1e3 * (ordered[-1] if ordered else 0.0)
         self.answered = len(ordered)
         self.failed = dict(world.failed)
@@ -88,7 +88,7 @@ class Outcome:
         return {
             "latency_ms": {name: round(value, 4) for name, value in self.latency._asdict().items()},
             "backends": [{name: round(value, 6) for name, value in one._asdict().items()} for one in self.backends],
-            "mean_margin_ms": round(self.margin, 4),
+            "mean_margin_ms": None if self.margin is None else round(self.margin, 4),
             "max_ms": round(self.slowest, 4),
             "answered": self.answered,
             "failed": self.failed,
@@ -131,12 +131,13 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def margin(times: Sequence[float]) -> float:
-    """Half the width of the interval of confidence of the mean, by batch means."""
+def margin(times: Sequence[float]) -> float | None:
+    """Half the width of the interval of confidence of the mean, by batch means, in milliseconds of times in seconds;
+    None where there are too few to tell."""
     size = len(times) // BATCHES
     if size < 2:
-        return 0.0
+        return None
     means = [sum(times[place * size : (place + 1) * size]) / size for place in range(BATCHES)]
     middle = sum(means) / BATCHES
     variance = sum((mean - middle) ** 2 for mean in means) / (BATCHES - 1)
-    return STUDENT * sqrt(variance / BATCHES)
+    return 1e3 * STUDENT * sqrt(variance / BATCHES)

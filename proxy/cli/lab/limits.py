@@ -86,7 +86,7 @@ def run(asked: argparse.Namespace) -> int:
         for note in notes(log, keyed, routes):
             print(f"# {note}")
         for proposal in found.values():
-            print("\n".join(lines(proposal, keyed, routes, asked.top)))
+            print("\n".join(lines(proposal, keyed, routes, max(0, asked.top))))
     return 0
 
 
@@ -107,7 +107,7 @@ def told(
 ) -> dict[str, Any]:
     """As JSON has it: for one proposal its numbers, too, stand where one looks first."""
     proposals = {
-        name: {**one.told(keyed.shown, asked.top), "toml": one.toml(keyed.key, keyed.ipv6_prefix)}
+        name: {**one.told(keyed.shown, max(0, asked.top)), "toml": one.toml(keyed.key, keyed.ipv6_prefix)}
         for name, one in found.items()
     }
     return {

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import shtab
 
+from proxy.cli.asking import Trouble
 from proxy.cli.lab import pictured, said
 from proxy.cli.lab.progress import shown
 from proxy.cli.tables import table
@@ -101,7 +102,10 @@ def scenario_of(asked: argparse.Namespace, logged: Logged) -> Scenario:
         asked.backends = 1
     if asked.concurrency is None:
         asked.concurrency = str(logged.service_places or logged.most)
-    return said.scenario_of(asked)
+    try:
+        return said.scenario_of(asked)
+    except ValueError as problem:
+        raise Trouble(f"{', '.join(logged.log.paths)} cannot be replayed as it is: {problem}") from None
 
 
 def lines(found: Replayed) -> list[str]:

@@ -109,9 +109,11 @@ def lines(outcomes: Comparison) -> list[str]:
     titles = ("strategy", "mean", "+-", "p50", "p90", "p99", "max", "imbalance", "retries", "failed")
     rows = []
     for name, outcome in outcomes.items():
-        times = (outcome.latency.mean, outcome.margin, *outcome.latency[1:], outcome.slowest)
+        mean, margin = f"{outcome.latency.mean:.4g}", "-" if outcome.margin is None else f"{outcome.margin:.4g}"
+        times = (*outcome.latency[1:], outcome.slowest)
         failed = " ".join(f"{number} {what}" for what, number in sorted(outcome.failed.items())) or "0"
-        rows.append([name, *(f"{time:.4g}" for time in times), f"{outcome.imbalance:.3f}", outcome.retries, failed])
+        more = (f"{outcome.imbalance:.3f}", outcome.retries, failed)
+        rows.append([name, mean, margin, *(f"{time:.4g}" for time in times), *more])
     told = outcomes.scenario
     head = f"{told.requests} requests at {told.arriving:.6g}/s, load {told.arriving / told.capacity:.3g}, "
     head += f"{len(told.backends)} backends, {told.doors} doors x {told.workers} workers, seed {told.seed}; in ms"

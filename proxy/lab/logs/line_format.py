@@ -32,6 +32,7 @@ TAILS: Final = (
     " $request_time $upstream_response_time $upstream_addr",
     " $request_time $upstream_addr $upstream_response_time",
     " $upstream_addr $upstream_response_time $request_time",
+    ' "$upstream_addr" "$upstream_response_time" "$request_time"',
     " $upstream_addr $upstream_response_time",
     " $request_time $upstream_response_time",
     " $msec $request_time $upstream_response_time $upstream_addr $upstream_status",
@@ -51,9 +52,9 @@ LABELS: Final = {
     **dict.fromkeys(("us", "ustatus", "upstream_status"), "upstream_status"),
     **dict.fromkeys(("msec", "ts"), "msec"),
 }
-_VALUE: Final = r'(?:"[^"]*"|[^\s,"]+(?:, [^\s,"]+)*)'
-_LABELLED: Final = re.compile(rf" ([A-Za-z_]\w*)([=:] ?)({_VALUE})")
-_LABELS_ONLY: Final = re.compile(rf'( "[^"]*")?((?: [A-Za-z_]\w*[=:] ?{_VALUE})+)')
+_VALUE: Final = r'(?:"[^"]*"|[^\s,"]+(?:, (?![A-Za-z_]\w*=)[^\s,"]+)*)'
+_LABELLED: Final = re.compile(rf"(,? )([A-Za-z_]\w*)([=:] ?)({_VALUE})")
+_LABELS_ONLY: Final = re.compile(rf'( "[^"]*")?((?:,? [A-Za-z_]\w*[=:] ?{_VALUE})+)')
 
 
 def _listed(one: str) -> str:
@@ -135,12 +136,14 @@ def _tail(line: str) -> str:
     whole = _COMBINED.fullmatch(line)
     match = _LABELS_ONLY.fullmatch(whole["rest"]) if whole is not None else None
     labels = _LABELLED.findall(match[2]) if match is not None else []
-    if match is None or not any(label in LABELS for label, _, _ in labels):
+    if match is None or not any(label in LABELS for _, label, _, _ in labels):
         return ""
     made = [' "$http_x_forwarded_for"'] if match[1] else []
-    for label, sign, value in labels:
+    for before, label, sign, value in labels:
         variable = f"${{{LABELS.get(label, f'unknown_{label}')}}}"
-        made.append(f' {label}{sign}"{variable}"' if value.startswith('"') else f" {label}{sign}{variable}")
+        made.append(
+            f'{before}{label}{sign}"{variable}"' if value.startswith('"') else f"{before}{label}{sign}{variable}"
+        )
     return "".join(made)
 
 

@@ -144,7 +144,8 @@ def _row(found: tuple[str, Outcome]) -> Row:
     name, one = found
     failed = ", ".join(f"{what}: {many}" for what, many in sorted(one.failed.items())) or "0"
     return [
-        name, one.latency.mean, one.margin, one.latency.p50, one.latency.p90, one.latency.p99, one.slowest,
+        name, one.latency.mean, "-" if one.margin is None else one.margin, one.latency.p50, one.latency.p90,
+        one.latency.p99, one.slowest,
         round(one.imbalance, 3), float(one.retries), float(one.answered), failed,
     ]  # fmt: skip
 

@@ -28,7 +28,12 @@ class Own:
     """`base` picks; `name` is what the configuration calls it."""
 
     def __init__(
-        self, name: str, base: Strategy, backends: Sequence[Backend], clock: Clock, wrong: Callable[[Exception], None]
+        self,
+        name: str,
+        base: Strategy,
+        backends: Sequence[Backend],
+        clock: Clock,
+        wrong: Callable[[BaseException], None],
     ) -> None:
         self.name = name
         self.base = base
@@ -49,7 +54,7 @@ class Own:
         """Tell the strategy of an exchange that has to go on whatever the strategy makes of it."""
         try:
             hears(exchange)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.wrong(error)
 
     def pick(self, exchange: Exchange, tried: Sequence[Backend]) -> Backend | None:
@@ -63,7 +68,7 @@ class Own:
                 raise ValueError(f"{self.name} picked {chosen!r}, which is none of its backends")
             if chosen not in tried and chosen.eligible(self.clock.now, len(self.known) == 1):
                 return chosen
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.wrong(error)
         self.stood_in = True
         return self.house.pick(exchange, tried)
@@ -77,7 +82,7 @@ class Own:
             return SILENT
         try:
             return str(why(exchange, tried, chosen))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.wrong(error)
             return SILENT
 
@@ -87,5 +92,5 @@ class Own:
         if adopt is not None and before.name == self.name:
             try:
                 adopt(before.base)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.wrong(error)

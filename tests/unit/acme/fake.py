@@ -7,9 +7,12 @@ orders that have come, `rules` what is answered instead, by path: a status, fiel
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import ssl
 import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -81,6 +84,9 @@ class Fake:
 
             def answer(self, status, fields, body):
                 kind = "application/problem+json" if status >= 400 else "application/json"
+                if isinstance(body, Iterator):
+                    self.trickle(status, body)
+                    return
                 content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {"Content-Type": kind, "Replay-Nonce": "bm9uY2U", **fields}.items():
@@ -89,6 +95,17 @@ class Fake:
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(content)
+
+            def trickle(self, status, body):
+                """A body that comes part by part, until nobody listens."""
+                self.send_response(status)
+                self.send_header("Content-Length", "1000000")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for part in body:
+                        self.wfile.write(part)
+                        time.sleep(0.02)
+                self.close_connection = True
 
         return Handler
 

@@ -352,27 +352,20 @@ def test_the_words_of_an_authority_are_one_line_of_bounded_length(tmp_path, fake
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
-def test_an_answer_that_trickles_is_not_waited_for(monkeypatch):
-    class Trickling:
-        is_redirect = False
-
-        def iter_content(self, size):
-            while True:
-                now.append(now[-1] + 5.0)
-                yield b"x"
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            now.append(-1.0)
-
-    now = [100.0]
-    monkeypatch.setattr(talk.time, "monotonic", lambda: now[-1])
-    monkeypatch.setattr(talk.requests.Session, "request", lambda *_, **__: Trickling())
+def test_an_answer_that_trickles_is_not_waited_for(fake, monkeypatch):
+    monkeypatch.setattr(talk, "PATIENCE", 0.2)
+    fake.rules["/dir"] = (200, {}, iter(lambda: b"x", b""))  # without end, one byte after another
+    asking = talk.Talk()
+    before = time.monotonic()
     with pytest.raises(talk.requests.Timeout):
-        talk.Talk().request("GET", "https://localhost/")
-    assert now == [100.0, 105.0, 110.0, 115.0, 120.0, 125.0, -1.0]
+        asking.request("GET", fake.directory, verify=str(fake.ca), timeout=5)
+    assert time.monotonic() - before < 4, "it waited for a part to be whole"
+
+
+def test_an_answer_that_breaks_off_is_no_answer(fake):
+    fake.rules["/dir"] = (200, {"Content-Encoding": "gzip"}, b"this is not gzip")
+    with pytest.raises(talk.requests.ConnectionError):
+        talk.Talk().request("GET", fake.directory, verify=str(fake.ca), timeout=5)
 
 
 def test_an_account_that_cannot_be_read_is_told_by_its_file(tmp_path, fake):

@@ -22,7 +22,7 @@ class Stubborn:
         self.learned = 0
 
     def pick(self, exchange, tried):
-        if isinstance(self.wanted, Exception):
+        if isinstance(self.wanted, BaseException):
             raise self.wanted
         return self.wanted
 
@@ -78,6 +78,8 @@ def test_faults_are_told_and_round_robin_picks():
     bench = Bench()
     fault = RuntimeError("it was tired")
     assert bench.picked(fault) in bench.backends and bench.wrong == [fault]
+    leaving = SystemExit(1)
+    assert bench.picked(leaving) in bench.backends and bench.wrong.pop() is leaving
     for stranger in (Backend("b0"), "b0", []):
         assert bench.picked(stranger) in bench.backends
     assert isinstance(bench.wrong[1], ValueError) and len(bench.wrong) == 4
