@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,10 @@ if hasattr(providers, "_get_local_constants"):  # from 6.131 on
     # Literals of whichever modules of ours are loaded just then would be among the examples: what another test imports,
     # and every change of the program, would make them others.
     providers._get_local_constants = providers.Constants
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:  # by nohup, or a shell's &; what tests start would ignore it too
+        signal.signal(number, lambda *_: None)
 
 ROOT_ONLY = "only root may become somebody else: sudo make test-root"
 

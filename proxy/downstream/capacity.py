@@ -22,7 +22,6 @@ SHARE: Final = 0.6  # of the others, for clients; the rest is for links and file
 LEAST: Final = 16
 LOOKED_AT: Final = 64
 SPARED: Final = 1.0  # seconds
-KNOWN: Final = 1.0  # seconds for which the limit of descriptors is known: it may be changed from outside
 IPV6_BYTES: Final = 8  # of an address that count as one client: a /64
 
 log = logging.getLogger("frontgate")
@@ -56,26 +55,23 @@ class Counted(Protocol):
 class Capacity:
     """The places of one worker, over all its listeners: `most`, of which `taken` are."""
 
-    __slots__ = ("_asked", "_known", "_most", "_places", "_row", "_said", "_tally", "per_address")
+    __slots__ = ("_most", "_places", "_row", "_said", "_tally", "per_address")
 
     def __init__(self, tally: Counted, row: int) -> None:
         self._tally = tally
         self._row = row
         self._said = 0.0
-        self._asked = 0.0
-        self._known = 0
         self._places: dict[Guest, Client | None] = {}  # and as whom they are counted; those looked at last come last
         self.configure(0, 0)
 
     def configure(self, most: int, per_address: int) -> None:
         """Take over what a configuration says; 0 connections is as many as the descriptors allow."""
         self._most = most
-        self._asked = 0.0
         self.per_address = per_address
 
     @property
     def most(self) -> int:
-        """How many places there are."""
+        """How many places there are. Asked for each connection (0.4 us): the limit may be changed from outside."""
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return self._most or max(LEAST, int((descriptors - RESERVE) * SHARE))
 
@@ -90,9 +86,7 @@ class Capacity:
         if counted and not self._tally.take(key_of(client), self.per_address, self._row):
             self._say(now, f"{client.address.decode()} has {self.per_address} connections already: one more is closed")
             return False
-        if now - self._asked >= KNOWN:
-            self._asked, self._known = now, self.most
-        if len(self._places) >= self._known and not self._make_room(now):
+        if len(self._places) >= self.most and not self._make_room(now):
             if counted:
                 self._tally.give_back(key_of(client), self._row)
             return False
@@ -116,7 +110,7 @@ class Capacity:
             self._places[guest] = self._places.pop(guest)
         oldest = min((guest for guest in looked_at if spare(guest, now)), key=rank, default=None)
         words = "an idle one is closed for a new one" if oldest is not None else "a new one is closed"
-        self._say(now, f"all {self._known} places for client connections are taken: {words}")
+        self._say(now, f"all {self.most} places for client connections are taken: {words}")
         if oldest is not None:
             oldest.give_way()
         return oldest is not None

@@ -49,7 +49,7 @@ def probes(door: CleanDoor) -> Iterator[list[float]]:
         while not over.wait(0.05):
             watch = Watch()
             try:
-                with door.client(3.0) as wire:
+                with door.client(10.0) as wire:
                     found = wire.get("/", "Connection: close")
                 if found.status != 200:
                     wrong.append(found)
@@ -64,7 +64,7 @@ def probes(door: CleanDoor) -> Iterator[list[float]]:
     finally:
         over.set()
         thread.join(10)
-    assert wrong == [] and took and max(took) < 1.0, (wrong, max(took, default=0))
+    assert wrong == [] and took and max(took) < 2.0, (wrong, max(took, default=0))
 
 
 def dripping(wires: list[Wire], piece: bytes, seconds: float) -> dict[Wire, float]:
@@ -192,7 +192,8 @@ def test_a_client_that_reads_slowly_but_reads_is_not_cut_off() -> None:
 
 
 def test_two_thousand_idle_connections_cost_little(app: int) -> None:
-    with CleanDoor(CONFIG, backend=app, **{**WORDS, "client_body": "30s"}) as door:
+    patient = CONFIG.replace('client_header = "1s"', 'client_header = "60s"')  # they are all there before the first asks
+    with CleanDoor(patient, backend=app, **{**WORDS, "client_body": "30s"}) as door:
         (pid,) = door.workers()
         for _ in range(200):
             assert door.get().status == 200

@@ -1,66 +1,61 @@
-"""How long this machine keeps processes waiting: what a bound on time has to allow beside what is tested.
+"""How long this machine has kept processes waiting for a processor: what a bound on time has to allow beside what is
+tested.
 
-Rules: a process of its own sleeps and works a little, again and again; by how much that takes longer than it should is
-lost, for everybody. It is started when somebody asks for the first time, and ends with the process that asked.
+Rules: the kernel counts it for each process (the second number of /proc/PID/schedstat, in nanoseconds). What is lost is
+the sum over whoever asks and all the processes that the tests have started and that a request may have to pass; where
+nothing is counted, nothing is lost.
 """
 
 from __future__ import annotations
 
-import functools
-import struct
-import subprocess
-import sys
-import tempfile
+import os
 import time
-from typing import IO
+from collections.abc import Iterator
+from pathlib import Path
 
-CYCLE = 0.021  # seconds
-PROBE = """
-import mmap, os, struct, sys, time
-place, parent, lost = mmap.mmap(int(sys.argv[1]), 16), os.getppid(), 0.0
-while os.getppid() == parent:
-    begun = time.monotonic()
-    place[:] = struct.pack("dd", lost, begun)
-    time.sleep(0.02)
-    used = time.thread_time()
-    while time.thread_time() - used < 0.001:
-        pass
-    lost += max(0.0, time.monotonic() - begun - 0.022)
-"""
+PROC = Path("/proc")
 
 
-@functools.cache
-def _probe() -> IO[bytes]:
-    """The file that the other process writes into."""
-    place = tempfile.TemporaryFile()  # noqa: SIM115  it is open as long as this process lives
-    place.write(bytes(16))
-    place.flush()
-    number = place.fileno()
-    subprocess.Popen([sys.executable, "-S", "-E", "-c", PROBE, str(number)], pass_fds=(number,))
-    return place
+def _family(pid: int) -> Iterator[int]:
+    """The processes that one has started, and theirs."""
+    for thread in (PROC / str(pid) / "task").glob("*/children"):
+        try:
+            children = thread.read_text().split()
+        except OSError:  # it has just ended
+            continue
+        for child in map(int, children):
+            yield child
+            yield from _family(child)
 
 
-def lost() -> float:
-    """Seconds that have been lost since somebody asked for the first time."""
-    place = _probe()
-    place.seek(0)
-    found, begun = struct.unpack("dd", place.read(16))
-    return float(found + max(0.0, time.monotonic() - begun - CYCLE if begun else 0.0))
+def _waited(path: Path) -> float:
+    """Seconds that somebody has waited for a processor, ever."""
+    try:
+        return int(path.read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _all() -> dict[int, float]:
+    """The same of all who matter, by process; 0 is the thread that asks."""
+    found = {pid: _waited(PROC / str(pid) / "schedstat") for pid in _family(os.getpid())}
+    return {**found, 0: _waited(PROC / "thread-self" / "schedstat")}
 
 
 class Watch:
-    """Measures a stretch of time, and what the machine has lost of it."""
+    """Measures a stretch of time, and what the machine has lost of it. For one thread."""
 
     def __init__(self) -> None:
-        self._lost = lost()
+        self._before = _all()
         self._begun = time.monotonic()
 
     @property
     def took(self) -> float:
         """Seconds so far, without those that are lost."""
-        return time.monotonic() - self._begun - self.lost
+        passed = time.monotonic() - self._begun
+        return passed - self.lost
 
     @property
     def lost(self) -> float:
-        """Seconds that are lost so far."""
-        return lost() - self._lost
+        """Seconds that are lost so far; those of processes that have ended since are forgotten."""
+        return sum(max(0.0, waited - self._before.get(pid, 0.0)) for pid, waited in _all().items())
