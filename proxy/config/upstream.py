@@ -166,7 +166,9 @@ class Upstream(Table):
     )
     servers: tuple[Server, ...] = Field(description="the backends: addresses or tables", examples=[["127.0.0.1:8001"]])
     slow_start: words.Duration = Field(
-        default=0.0, description="seconds in which the weight of a server that is healthy again grows; 0: at once"
+        default=0.0,
+        description="seconds in which the weight of a server that is healthy again grows; 0: at once. Balances by lot"
+        " and by hash go by the whole weight all the time",
     )
     panic: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         default=0, description="percent: when fewer of the servers are healthy, health is ignored"

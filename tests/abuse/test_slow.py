@@ -192,7 +192,7 @@ def test_a_client_that_reads_slowly_but_reads_is_not_cut_off() -> None:
 
 
 def test_two_thousand_idle_connections_cost_little(app: int) -> None:
-    patient = CONFIG.replace('client_header = "1s"', 'client_header = "60s"')  # they are all there before the first asks
+    patient = CONFIG.replace('client_header = "1s"', 'client_header = "60s"')  # all are there before the first asks
     with CleanDoor(patient, backend=app, **{**WORDS, "client_body": "30s"}) as door:
         (pid,) = door.workers()
         for _ in range(200):

@@ -255,6 +255,16 @@ def test_half_of_what_is_to_be_whole(door, half, busy):
     assert door.runtime.ledger.http2.floods["timeout"] == 1 and len(door.finished) == busy
 
 
+@pytest.mark.parametrize("half", (HALF_BLOCK, HALF_FRAME, HALF_HEADER), ids=("block", "frame", "frame's header"))
+def test_a_half_that_began_a_moment_behind_the_connection_is_no_idleness(door, half):
+    client = enter(door)
+    door.wait(0.3)
+    client.says(half)
+    door.wait(10)
+    client.broken(CALM)
+    assert door.runtime.ledger.http2.floods["timeout"] == 1
+
+
 def test_halves_that_follow_each_other_are_no_half(door):
     client = enter(door)
     client.ask(1, POST, end=False)

@@ -305,7 +305,8 @@ class Http2(Outlet):
             self.flush()
             if self.transport is None:
                 return
-        if now >= self._agree or now >= self._midway:
+        resting = not (self._streams or self._lingering or self._unread) and self._rest <= now
+        if now >= self._agree or now >= self._midway or (resting and self._midway != NEVER):
             self.counts.flood("timeout")
             self._end(SETTINGS_TIMEOUT if now >= self._agree else ENHANCE_YOUR_CALM)
             return
