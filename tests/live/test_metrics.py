@@ -30,6 +30,8 @@ url = "redis://127.0.0.1:{dead}/0"
 rate = "1r/m"
 [limit.shared]
 rate = "100r/s"
+burst = 20
+nodelay = true
 shared = "redis"
 [listen.web]
 address = "127.0.0.1:{port}"
